@@ -1,0 +1,23 @@
+# Every parser of foreign bytes has a target. With --enable-fuzzing they are
+# libFuzzer programs to be run by hand; otherwise our own driver runs each for
+# a while in `make check`.
+fuzz_targets = \
+	tests/fuzz/fuzz_ranges
+
+if FUZZING
+FUZZ_LINK = -fsanitize=fuzzer
+FUZZ_LIB =
+noinst_PROGRAMS += $(fuzz_targets)
+else
+FUZZ_LINK =
+FUZZ_LIB = tests/fuzz/libdriver.a
+check_LIBRARIES += tests/fuzz/libdriver.a
+tests_fuzz_libdriver_a_SOURCES = tests/fuzz/driver.c
+check_PROGRAMS += $(fuzz_targets)
+TESTS += $(fuzz_targets)
+endif
+
+CLEANFILES += crash-fuzz_*
+
+tests_fuzz_fuzz_ranges_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
+tests_fuzz_fuzz_ranges_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)

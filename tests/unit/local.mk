@@ -1,0 +1,27 @@
+# One program per module; each ends with its own table of tests.
+check_LIBRARIES += tests/unit/libunit.a
+tests_unit_libunit_a_SOURCES = tests/unit/unit.c tests/unit/unit.h
+tests_unit_libunit_a_CPPFLAGS = $(AM_CPPFLAGS) $(CUNIT_CFLAGS)
+
+# For all programs that do not name their own.
+LDADD = tests/unit/libunit.a $(COMMON_LDADD) $(JANSSON_LIBS) $(CUNIT_LIBS)
+
+unit_tests = \
+	tests/unit/test_backoff \
+	tests/unit/test_buf \
+	tests/unit/test_log \
+	tests/unit/test_pages \
+	tests/unit/test_ranges \
+	tests/unit/test_wire
+
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+
+# The unit tests under valgrind; for a build without sanitizers.
+check-valgrind: $(check_LIBRARIES) $(unit_tests)
+	@test -n "$(VALGRIND)" || { \
+	    echo "check-valgrind: apt-get install valgrind" >&2; exit 1; }
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(unit_tests)" \
+	    LOG_COMPILER="$(VALGRIND) --quiet --error-exitcode=99 \
+	    --leak-check=full --show-leak-kinds=definite,possible"
+.PHONY: check-valgrind
