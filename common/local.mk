@@ -6,15 +6,28 @@ common_libengine_a_SOURCES = \
 	common/backoff.h \
 	common/buf.c \
 	common/buf.h \
+	common/crypto.c \
+	common/crypto.h \
 	common/err.c \
 	common/err.h \
+	common/hello.c \
+	common/hello.h \
 	common/log.c \
 	common/log.h \
+	common/noise.c \
+	common/noise.h \
 	common/pages.c \
 	common/pages.h \
 	common/ranges.c \
 	common/ranges.h \
+	common/record.c \
+	common/record.h \
 	common/wire.c \
 	common/wire.h
 
 # The platform: files, sockets, configuration, and the pump that joins both.
+noinst_LIBRARIES += common/libplatform.a
+common_libplatform_a_CPPFLAGS = $(AM_CPPFLAGS) $(INIH_CFLAGS)
+common_libplatform_a_SOURCES = \
+	common/keyfile.c \
+	common/keyfile.h

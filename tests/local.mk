@@ -29,3 +29,4 @@ AM_TESTS_ENVIRONMENT = \
 	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS"; \
 	export UBSAN_OPTIONS;
 
+EXTRA_DIST += tests/vectors/noise-ik.json

@@ -9,9 +9,14 @@ LDADD = tests/unit/libunit.a $(COMMON_LDADD) $(JANSSON_LIBS) $(CUNIT_LIBS)
 unit_tests = \
 	tests/unit/test_backoff \
 	tests/unit/test_buf \
+	tests/unit/test_crypto \
+	tests/unit/test_hello \
+	tests/unit/test_keyfile \
 	tests/unit/test_log \
+	tests/unit/test_noise \
 	tests/unit/test_pages \
 	tests/unit/test_ranges \
+	tests/unit/test_record \
 	tests/unit/test_wire
 
 check_PROGRAMS += $(unit_tests)
