@@ -10,12 +10,16 @@ common_libengine_a_SOURCES = \
 	common/crypto.h \
 	common/err.c \
 	common/err.h \
+	common/frame.c \
+	common/frame.h \
 	common/hello.c \
 	common/hello.h \
 	common/log.c \
 	common/log.h \
 	common/noise.c \
 	common/noise.h \
+	common/nrpc.c \
+	common/nrpc.h \
 	common/pages.c \
 	common/pages.h \
 	common/ranges.c \

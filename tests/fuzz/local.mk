@@ -2,7 +2,9 @@
 # libFuzzer programs to be run by hand; otherwise our own driver runs each for
 # a while in `make check`.
 fuzz_targets = \
+	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_hello \
+	tests/fuzz/fuzz_nrpc \
 	tests/fuzz/fuzz_ranges \
 	tests/fuzz/fuzz_record
 
@@ -21,8 +23,12 @@ endif
 
 CLEANFILES += crash-fuzz_*
 
+tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
+tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_hello_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_hello_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_nrpc_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
+tests_fuzz_fuzz_nrpc_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_ranges_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_ranges_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)

@@ -10,10 +10,12 @@ unit_tests = \
 	tests/unit/test_backoff \
 	tests/unit/test_buf \
 	tests/unit/test_crypto \
+	tests/unit/test_frame \
 	tests/unit/test_hello \
 	tests/unit/test_keyfile \
 	tests/unit/test_log \
 	tests/unit/test_noise \
+	tests/unit/test_nrpc \
 	tests/unit/test_pages \
 	tests/unit/test_ranges \
 	tests/unit/test_record \
