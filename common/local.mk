@@ -10,6 +10,7 @@ common_libengine_a_SOURCES = \
 	common/crypto.h \
 	common/err.c \
 	common/err.h \
+	common/fill.c \
 	common/frame.c \
 	common/frame.h \
 	common/hello.c \
@@ -26,6 +27,16 @@ common_libengine_a_SOURCES = \
 	common/ranges.h \
 	common/record.c \
 	common/record.h \
+	common/recvq.c \
+	common/recvq.h \
+	common/sendq.c \
+	common/sendq.h \
+	common/sent.c \
+	common/sent.h \
+	common/session.c \
+	common/session.h \
+	common/session_impl.h \
+	common/stream.c \
 	common/wire.c \
 	common/wire.h
 

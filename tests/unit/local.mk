@@ -19,6 +19,9 @@ unit_tests = \
 	tests/unit/test_pages \
 	tests/unit/test_ranges \
 	tests/unit/test_record \
+	tests/unit/test_recvq \
+	tests/unit/test_sendq \
+	tests/unit/test_session \
 	tests/unit/test_wire
 
 check_PROGRAMS += $(unit_tests)

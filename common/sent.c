@@ -1,0 +1,124 @@
+#include "config.h"
+
+#include "common/sent.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+void sent_init(struct sent *s)
+{
+	*s = (struct sent){ 0 };
+	for (size_t i = 0; i < SESSION_LANES; i++)
+		s->lane[i].tail = &s->lane[i].head;
+}
+
+static void free_list(struct sent_record *r)
+{
+	struct sent_record *next;
+
+	for (; r != NULL; r = next) {
+		next = r->next;
+		free(r);
+	}
+}
+
+void sent_fini(struct sent *s)
+{
+	for (size_t i = 0; i < SESSION_LANES; i++)
+		free_list(s->lane[i].head);
+	free_list(s->free);
+	sent_init(s);
+}
+
+struct sent_record *sent_new(struct sent *s)
+{
+	struct sent_record *r = s->free;
+
+	if (s->count >= SENT_RECORDS_MAX)
+		return NULL;
+	if (r != NULL)
+		s->free = r->next;
+	else
+		r = malloc(sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	r->count = 0;
+	r->ack_to = 0;
+	s->count++;
+	return r;
+}
+
+void sent_push(struct sent *s, uint64_t lane, struct sent_record *r)
+{
+	assert(lane < SESSION_LANES);
+	r->next = NULL;
+	if (r->count > 0)
+		s->carrying++;
+	*s->lane[lane].tail = r;
+	s->lane[lane].tail = &r->next;
+}
+
+void sent_drop(struct sent *s, struct sent_record *r)
+{
+	r->next = s->free;
+	s->free = r;
+	s->count--;
+}
+
+/* The fate of a record is known. */
+static void settle(struct sent *s, struct sent_record *r, sent_fn fn,
+    void *ctx)
+{
+	if (r->count > 0)
+		s->carrying--;
+	fn(ctx, r);
+	sent_drop(s, r);
+}
+
+/* Take the acknowledged records out of one lane. */
+static void lane_acked(struct sent *s, size_t lane, const struct range *ack,
+    size_t count, sent_fn fn, void *ctx)
+{
+	struct sent_record **at = &s->lane[lane].head, *r;
+	size_t i = count;	/* ack[i - 1] is the lowest that may match */
+
+	while ((r = *at) != NULL && i > 0) {
+		if (r->number >= ack[i - 1].to) {
+			i--;
+		} else if (r->number < ack[i - 1].from) {
+			at = &r->next;
+		} else {
+			*at = r->next;
+			if (*at == NULL)
+				s->lane[lane].tail = at;
+			settle(s, r, fn, ctx);
+		}
+	}
+}
+
+void sent_acked(struct sent *s, const struct range *ack, size_t count,
+    sent_fn fn, void *ctx)
+{
+	for (size_t i = 0; i < SESSION_LANES; i++)
+		if (s->lane[i].head != NULL)
+			lane_acked(s, i, ack, count, fn, ctx);
+}
+
+void sent_lost(struct sent *s, uint64_t lane, uint64_t exchange, sent_fn fn,
+    void *ctx)
+{
+	struct sent_record *r;
+
+	assert(lane < SESSION_LANES);
+	while ((r = s->lane[lane].head) != NULL && r->exchange < exchange) {
+		s->lane[lane].head = r->next;
+		if (r->next == NULL)
+			s->lane[lane].tail = &s->lane[lane].head;
+		settle(s, r, fn, ctx);
+	}
+}
+
+bool sent_pending(const struct sent *s, uint64_t lane)
+{
+	return lane < SESSION_LANES && s->lane[lane].head != NULL;
+}

@@ -1,0 +1,120 @@
+/*
+ * What session.c (receiving), fill.c (sending) and stream.c (the streams'
+ * owners) share. Nobody else includes this.
+ */
+#ifndef COMMON_SESSION_IMPL_H
+#define COMMON_SESSION_IMPL_H
+
+#include "common/frame.h"
+#include "common/recvq.h"
+#include "common/sendq.h"
+#include "common/sent.h"
+#include "common/session.h"
+
+#define STREAM_BUCKETS 256u
+#define PAGES_KEEP 64u		/* free pages kept for reuse: 256 KiB */
+
+/* A control frame that must arrive: OPEN and RESET. */
+enum ctl { CTL_NONE, CTL_QUEUED, CTL_SENT, CTL_ACKED };
+
+struct stream {
+	struct session *s;
+	uint64_t id;
+	struct stream *bucket_next;
+	struct stream *prev, *next;		/* all streams */
+	struct stream *ready_prev, *ready_next;	/* those with work */
+	bool is_ready;
+	bool is_local;		/* we opened it */
+	bool is_open;		/* OPEN was sent or has arrived */
+	bool is_released;	/* nobody holds the handle */
+	bool is_blocked;	/* on_writable is awaited */
+	bool window_queued;	/* a WINDOW frame is to be sent */
+	uint64_t window_told;	/* the limit in the last one */
+	enum ctl open, reset;
+	uint64_t reset_code;
+	char *name;		/* for OPEN; NULL: none */
+	const struct stream_ops *ops;
+	void *user;
+	struct sendq out;
+	struct recvq in;
+	uint64_t window;	/* what we would like to grant, bytes */
+	uint64_t used;		/* bytes consumed since it last doubled */
+	uint64_t consumed_at;	/* session's `consumed` when last read from */
+	uint64_t burst;		/* bytes sent without a pause */
+	uint64_t burst_ms;	/* when the last of them was sent */
+};
+
+/* Both directions' keys of one generation. */
+struct key_pair {
+	struct record_key *seal, *open;
+};
+
+struct session {
+	struct session_config cfg;
+	const struct session_ops *ops;
+	void *ctx;
+	uint8_t id[RECORD_ID_LEN];
+
+	struct key_pair now;	/* in use */
+	struct key_pair offered;/* not confirmed yet (gateway) */
+	struct record_key *open_before;	/* of the generation before */
+
+	struct ranges seen;	/* record numbers that arrived */
+	uint64_t seen_floor;	/* below, everything counts as seen */
+	uint64_t report_floor;	/* below, the peer knows what arrived */
+	unsigned report_turn;	/* changes when a number arrives late */
+	bool owes_ack;
+	uint64_t owed;		/* bytes not acknowledged, ends counting much */
+	uint64_t last_number;	/* the highest we sealed */
+	uint64_t acked_number;	/* the highest of ours that arrived there */
+	bool sealed_any;
+	struct sent sent;
+	bool lane_rule_broken;	/* for one test */
+
+	struct stream *buckets[STREAM_BUCKETS];
+	struct stream *streams;		/* all */
+	struct stream *ready;		/* the one whose turn it is; a ring */
+	unsigned stream_count;
+	unsigned blocked_count;
+	struct ranges peer_ids;		/* id / 2 of the peer's streams so far */
+	uint64_t next_id;		/* of our next stream */
+	uint64_t local_count, peer_count;
+	uint64_t peer_initial_window, peer_max_streams;
+	struct page_pool pool;
+	uint64_t send_kept;		/* bytes in all send queues */
+	uint64_t pool_used;		/* credit granted beyond the initial one */
+	uint64_t consumed;		/* bytes read from all streams so far */
+
+	bool ping_queued, pong_queued;
+	uint64_t ping_token, pong_token, ping_ms;
+	bool closed;			/* nothing is received any more */
+	bool close_queued;
+	uint64_t close_code;
+	char close_text[FRAME_TEXT_MAX + 1];
+	struct session_stats stats;
+	uint8_t plain[RECORD_PLAIN_MAX];
+};
+
+/* stream.c, for the others: */
+struct stream *stream_find(struct session *s, uint64_t id);
+int stream_create(struct session *s, uint64_t id, bool local,
+    struct stream **out);
+void stream_destroy(struct stream *st);
+
+/* Free it if both halves are over and nobody holds it. */
+void stream_settle(struct stream *st);
+
+/* Put it into or out of the ring of those with work, as it has some. */
+void stream_update(struct stream *st);
+bool stream_has_work(const struct stream *st);
+
+/* on_writable for the streams that wait and have room again. */
+void stream_wake_blocked(struct session *s);
+
+/* Has it been sending for so long that others may overtake? */
+bool stream_is_bulk(const struct stream *st, uint64_t now_ms);
+
+#define STREAM_BULK_BYTES 65536u	/* sent without a pause of: */
+#define STREAM_BULK_PAUSE_MS 200u
+
+#endif

@@ -1,0 +1,690 @@
+/* Two sessions with each other's keys; the test itself is the network. */
+#include "config.h"
+
+#include "common/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+#include "common/frame.h"
+#include "tests/unit/unit.h"
+
+#define ROOM 262144u
+
+/* What one end's callbacks saw. */
+struct end {
+	struct session *s;
+	struct stream *accepted;
+	char name[64];
+	unsigned opens, readables, writables, resets, closes;
+	uint64_t reset_code, close_code;
+};
+
+static struct end client, gateway;
+static const uint8_t id[RECORD_ID_LEN] = "sixteen bytes id";
+static const uint8_t up[32] = "from the client to the gateway.";
+static const uint8_t down[32] = "from the gateway to the client.";
+static uint64_t now_ms = 1000, exchanges;
+static uint8_t bytes[ROOM];
+
+static void on_readable(void *user, struct stream *st)
+{
+	(void)st;
+	((struct end *)user)->readables++;
+}
+
+static void on_writable(void *user, struct stream *st)
+{
+	(void)st;
+	((struct end *)user)->writables++;
+}
+
+static void on_reset(void *user, struct stream *st, uint64_t code)
+{
+	struct end *e = user;
+
+	(void)st;
+	e->resets++;
+	e->reset_code = code;
+}
+
+static const struct stream_ops stream_ops = { on_readable, on_writable,
+    on_reset };
+
+static void on_open(void *ctx, struct stream *st, const char *name,
+    size_t name_len)
+{
+	struct end *e = ctx;
+
+	e->opens++;
+	e->accepted = st;
+	CU_ASSERT_TRUE_FATAL(name_len < sizeof(e->name));
+	if (name_len > 0)
+		memcpy(e->name, name, name_len);
+	e->name[name_len] = '\0';
+	stream_attach(st, &stream_ops, e);
+}
+
+static void on_wake(void *ctx)
+{
+	(void)ctx;
+}
+
+static void on_close(void *ctx, uint64_t code, const char *text)
+{
+	struct end *e = ctx;
+
+	(void)text;
+	e->closes++;
+	e->close_code = code;
+}
+
+static const struct session_ops session_ops = { on_open, on_wake, on_close };
+
+static void start(struct end *e, bool even, const struct session_config *c)
+{
+	struct session_config cfg;
+
+	*e = (struct end){ 0 };
+	if (c != NULL) {
+		cfg = *c;
+		cfg.opens_even = even;
+	} else {
+		session_defaults(&cfg, even);
+	}
+	CU_ASSERT_EQUAL_FATAL(session_new(&e->s, id, &cfg, &session_ops, e),
+	    0);
+	CU_ASSERT_EQUAL(session_keys(e->s, 1, even ? up : down,
+	    even ? down : up, true), 0);
+	session_peer(e->s, cfg.initial_window, cfg.max_streams);
+}
+
+static void setup(const struct session_config *c)
+{
+	exchanges = 0;
+	start(&client, true, c);
+	start(&gateway, false, c);
+}
+
+static void teardown(void)
+{
+	session_free(client.s);
+	session_free(gateway.s);
+}
+
+/* What one end has to say, as an exchange on the lane. */
+static size_t fill(struct end *from, uint64_t lane, uint8_t *out)
+{
+	struct session_fill f = { .lane = lane, .exchange = ++exchanges,
+	    .take = TAKE_ALL, .ack = true };
+	bool ended;
+
+	session_lane_begin(from->s, lane, f.exchange);
+	return session_fill(from->s, &f, out, ROOM, now_ms, &ended);
+}
+
+static int deliver(struct end *to, const uint8_t *data, size_t len)
+{
+	struct session_seen seen;
+	size_t n;
+	int rc = 0;
+
+	while (len > 0 && rc == 0) {
+		CU_ASSERT_EQUAL_FATAL(record_peek(data, len, &n), 0);
+		rc = session_receive(to->s, data, n, now_ms, &seen);
+		data += n;
+		len -= n;
+	}
+	return rc;
+}
+
+static void move(struct end *from, struct end *to)
+{
+	CU_ASSERT_EQUAL(deliver(to, bytes, fill(from, 0, bytes)), 0);
+}
+
+static struct stream *open_stream(const char *name)
+{
+	struct stream *st = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(stream_open(client.s, name, &st), 0);
+	stream_attach(st, &stream_ops, &client);
+	return st;
+}
+
+static void expect(struct stream *st, const char *text)
+{
+	char out[64] = { 0 };
+	size_t n = stream_copy(st, out, sizeof(out) - 1);
+
+	CU_ASSERT_EQUAL(n, strlen(text));
+	CU_ASSERT_STRING_EQUAL(out, text);
+	stream_consume(st, n);
+}
+
+static void test_open_and_first_data_travel_in_one_record(void)
+{
+	struct stream *st;
+	struct session_stats stats;
+
+	setup(NULL);
+	st = open_stream("CN=Mail1/O=Acme");
+	CU_ASSERT_EQUAL(stream_write(st, "hello", 5), 5);
+	move(&client, &gateway);
+	session_get_stats(client.s, &stats);
+	CU_ASSERT_EQUAL(stats.records_out, 1);
+	CU_ASSERT_EQUAL(gateway.opens, 1);
+	CU_ASSERT_STRING_EQUAL(gateway.name, "CN=Mail1/O=Acme");
+	CU_ASSERT_EQUAL(gateway.readables, 1);
+	expect(gateway.accepted, "hello");
+	CU_ASSERT_EQUAL(stream_write(gateway.accepted, "there", 5), 5);
+	move(&gateway, &client);
+	expect(st, "there");
+	teardown();
+}
+
+static void test_halves_end_one_by_one(void)
+{
+	struct stream *st;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_write(st, "ask", 3), 3);
+	stream_finish(st);
+	CU_ASSERT_EQUAL(stream_room(st), 0);
+	move(&client, &gateway);
+	expect(gateway.accepted, "ask");
+	CU_ASSERT_TRUE(stream_at_end(gateway.accepted));
+	CU_ASSERT_EQUAL(stream_write(gateway.accepted, "answer", 6), 6);
+	stream_finish(gateway.accepted);
+	stream_release(gateway.accepted);
+	move(&gateway, &client);
+	expect(st, "answer");
+	CU_ASSERT_TRUE(stream_at_end(st));
+	stream_release(st);
+	move(&client, &gateway);
+	move(&gateway, &client);
+	CU_ASSERT_TRUE(session_is_idle(client.s));
+	CU_ASSERT_TRUE(session_is_idle(gateway.s));
+	CU_ASSERT_EQUAL(client.resets + gateway.resets, 0);
+	teardown();
+}
+
+static void test_what_a_lane_lost_is_sent_again(void)
+{
+	struct stream *st;
+
+	setup(NULL);
+	st = open_stream("CN=A/O=B");
+	CU_ASSERT_EQUAL(stream_write(st, "one", 3), 3);
+	stream_finish(st);
+	(void)fill(&client, 5, bytes);		/* lost */
+	CU_ASSERT_TRUE(session_lane_pending(client.s, 5));
+	CU_ASSERT_FALSE(session_has_work(client.s, TAKE_ALL, now_ms));
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, fill(&client, 6, bytes)),
+	    0);					/* another lane: not yet */
+	CU_ASSERT_EQUAL(gateway.opens, 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, fill(&client, 5, bytes)),
+	    0);
+	CU_ASSERT_EQUAL_FATAL(gateway.opens, 1);
+	expect(gateway.accepted, "one");
+	CU_ASSERT_TRUE(stream_at_end(gateway.accepted));
+	teardown();
+}
+
+static void test_a_broken_lane_rule_loses_bytes(void)
+{
+	setup(NULL);
+	session_break_lane_rule(client.s);
+	(void)open_stream("CN=A/O=B");
+	(void)fill(&client, 5, bytes);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, fill(&client, 5, bytes)),
+	    0);
+	CU_ASSERT_EQUAL(gateway.opens, 0);
+	teardown();
+}
+
+static void test_repeated_records_are_dropped(void)
+{
+	struct session_stats stats;
+	struct stream *st;
+	size_t n;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_write(st, "x", 1), 1);
+	n = fill(&client, 0, bytes);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	session_get_stats(gateway.s, &stats);
+	CU_ASSERT_EQUAL(stats.duplicates, 2);
+	CU_ASSERT_EQUAL(gateway.opens, 1);
+	expect(gateway.accepted, "x");
+	teardown();
+}
+
+static void test_any_flipped_bit_is_refused(void)
+{
+	struct session_seen seen;
+	size_t n;
+
+	setup(NULL);
+	(void)open_stream("CN=A/O=B");
+	n = fill(&client, 0, bytes);
+	for (size_t i = 0; i < n; i++)
+		for (unsigned bit = 0; bit < 8; bit++) {
+			bytes[i] ^= (uint8_t)(1u << bit);
+			CU_ASSERT_EQUAL(session_receive(gateway.s, bytes, n,
+			    now_ms, &seen), ERR_CRYPTO);
+			bytes[i] ^= (uint8_t)(1u << bit);
+		}
+	CU_ASSERT_EQUAL(gateway.opens, 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	CU_ASSERT_EQUAL(gateway.opens, 1);
+	teardown();
+}
+
+static void test_data_may_arrive_before_open(void)
+{
+	static uint8_t first[ROOM];
+	struct stream *st;
+	size_t n;
+
+	setup(NULL);
+	st = open_stream("CN=A/O=B");
+	n = fill(&client, 0, first);
+	CU_ASSERT_EQUAL(stream_write(st, "late", 4), 4);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, fill(&client, 1, bytes)),
+	    0);
+	CU_ASSERT_EQUAL(gateway.opens, 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, first, n), 0);
+	CU_ASSERT_EQUAL_FATAL(gateway.opens, 1);
+	CU_ASSERT_EQUAL(gateway.readables, 1);
+	expect(gateway.accepted, "late");
+	teardown();
+}
+
+static void test_reset_reaches_the_other_end_and_frees_both(void)
+{
+	struct stream *st;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_write(st, "gone", 4), 4);
+	move(&client, &gateway);
+	stream_reset(st, STREAM_PEER_RESET);
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL(gateway.resets, 1);
+	CU_ASSERT_EQUAL(gateway.reset_code, STREAM_PEER_RESET);
+	move(&gateway, &client);
+	CU_ASSERT_EQUAL(client.resets, 0);
+	CU_ASSERT_TRUE(session_is_idle(client.s));
+	move(&client, &gateway);
+	CU_ASSERT_TRUE(session_is_idle(gateway.s));
+	teardown();
+}
+
+static void test_a_full_window_stops_the_writer_until_it_is_read(void)
+{
+	static uint8_t data[200000];
+	struct stream *st;
+	const uint8_t *p;
+	size_t sent, got = 0, n;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	sent = stream_write(st, data, sizeof(data));
+	CU_ASSERT_TRUE(sent < sizeof(data));
+	CU_ASSERT_EQUAL(stream_room(st), 0);
+	move(&client, &gateway);
+	move(&gateway, &client);		/* acknowledged, not read */
+	CU_ASSERT_EQUAL(client.writables, 0);
+	while ((n = stream_peek(gateway.accepted, &p)) > 0) {
+		stream_consume(gateway.accepted, n);
+		got += n;
+	}
+	CU_ASSERT_EQUAL(got, 65536);		/* the initial window */
+	move(&gateway, &client);		/* a wider one */
+	CU_ASSERT_EQUAL(client.writables, 1);
+	CU_ASSERT_TRUE(stream_room(st) > 0);
+	teardown();
+}
+
+/*
+ * Send until `want` bytes are queued or nothing moves any more, while the
+ * other end reads all or nothing. Returns the bytes queued.
+ */
+static uint64_t pump(struct stream *st, struct stream *to, uint64_t want,
+    bool reading)
+{
+	static uint8_t data[65536];
+	uint64_t queued = 0;
+	const uint8_t *p;
+	size_t n, moved;
+
+	do {
+		while ((n = stream_write(st, data, sizeof(data))) > 0)
+			queued += n;
+		moved = fill(&client, 0, bytes);
+		CU_ASSERT_EQUAL(deliver(&gateway, bytes, moved), 0);
+		while (reading && (n = stream_peek(to, &p)) > 0)
+			stream_consume(to, n);
+		move(&gateway, &client);
+	} while (queued < want && moved > 1000);
+	return queued;
+}
+
+static void test_windows_grow_with_use_and_memory_stays_capped(void)
+{
+	struct session_config c;
+	struct session_stats s;
+	struct stream *st;
+
+	session_defaults(&c, false);
+	setup(&c);
+	for (size_t i = 0; i < 4; i++) {
+		st = open_stream(NULL);
+		move(&client, &gateway);
+		/* Used well, then nobody reads any more. */
+		(void)pump(st, gateway.accepted, 40u << 20, true);
+		(void)pump(st, gateway.accepted, UINT64_MAX, false);
+		session_get_stats(client.s, &s);
+		CU_ASSERT_TRUE(s.send_bytes <= c.send_max + 65536);
+		session_get_stats(gateway.s, &s);
+		CU_ASSERT_TRUE(s.recv_bytes >= c.window_pool / 2);
+		CU_ASSERT_TRUE(s.recv_bytes <=
+		    c.window_pool + 4 * c.initial_window);
+	}
+	/* And one more is not starved by those that stand still. */
+	st = open_stream(NULL);
+	move(&client, &gateway);
+	CU_ASSERT_TRUE(pump(st, gateway.accepted, 4u << 20, true) >=
+	    4u << 20);
+	teardown();
+}
+
+static void test_streams_take_turns(void)
+{
+	static uint8_t data[65536];
+	struct session_fill f = { .lane = 0, .exchange = 1,
+	    .take = TAKE_ALL };
+	struct stream *bulk, *small;
+	bool ended;
+	size_t n;
+
+	setup(NULL);
+	bulk = open_stream(NULL);
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL(stream_write(bulk, data, sizeof(data)),
+	    sizeof(data));
+	small = open_stream("CN=A/O=B");
+	CU_ASSERT_EQUAL(stream_write(small, "quick", 5), 5);
+	/* Room for two records: the small one is not behind all the bulk. */
+	n = session_fill(client.s, &f, bytes, 2 * RECORD_MAX, now_ms, &ended);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	CU_ASSERT_STRING_EQUAL(gateway.name, "CN=A/O=B");
+	expect(gateway.accepted, "quick");
+	teardown();
+}
+
+static void test_only_so_many_streams_at_once(void)
+{
+	struct session_config c;
+	struct stream *st;
+
+	session_defaults(&c, false);
+	c.max_streams = 3;
+	setup(&c);
+	for (int i = 0; i < 3; i++)
+		(void)open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_open(client.s, NULL, &st), ERR_LIMIT);
+	/* A client that does not care is told so, stream by stream ... */
+	session_peer(client.s, 65536, 100);
+	(void)open_stream(NULL);
+	move(&client, &gateway);
+	move(&gateway, &client);
+	CU_ASSERT_EQUAL(client.resets, 1);
+	CU_ASSERT_EQUAL(client.reset_code, STREAM_LIMIT);
+	/* ... and thrown out when it goes on. */
+	for (int i = 0; i < 20; i++)
+		(void)open_stream(NULL);
+	CU_ASSERT_NOT_EQUAL(deliver(&gateway, bytes, fill(&client, 0,
+	    bytes)), 0);
+	CU_ASSERT_EQUAL(gateway.closes, 1);
+	CU_ASSERT_EQUAL(gateway.close_code, SESSION_PROTOCOL);
+	teardown();
+}
+
+static void test_new_keys_count_from_their_first_record(void)
+{
+	static const uint8_t up2[32] = "from client, second generation.";
+	static const uint8_t down2[32] = "from gateway, second generation";
+	static uint8_t old[ROOM];
+	struct stream *st;
+	size_t n;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL(session_keys(gateway.s, 1, down2, up2, false),
+	    ERR_STATE);				/* not a new generation */
+	CU_ASSERT_EQUAL(session_keys(gateway.s, 2, down2, up2, false), 0);
+	CU_ASSERT_FALSE(session_confirmed(gateway.s, 2));
+	CU_ASSERT_EQUAL(stream_write(gateway.accepted, "old", 3), 3);
+	move(&gateway, &client);		/* still under the old ones */
+	expect(st, "old");
+	CU_ASSERT_EQUAL(stream_write(st, "before", 6), 6);
+	n = fill(&client, 1, old);		/* on its way meanwhile */
+	CU_ASSERT_EQUAL(session_keys(client.s, 2, up2, down2, true), 0);
+	CU_ASSERT_EQUAL(stream_write(st, " after", 6), 6);
+	move(&client, &gateway);
+	CU_ASSERT_TRUE(session_confirmed(gateway.s, 2));
+	CU_ASSERT_EQUAL(deliver(&gateway, old, n), 0);
+	expect(gateway.accepted, "before after");
+	CU_ASSERT_EQUAL(stream_write(gateway.accepted, "new", 3), 3);
+	move(&gateway, &client);
+	expect(st, "new");
+	teardown();
+}
+
+static void test_close_resets_streams_and_tells_the_peer(void)
+{
+	setup(NULL);
+	(void)open_stream(NULL);
+	move(&client, &gateway);
+	session_close(gateway.s, SESSION_SHUTDOWN, "going down");
+	CU_ASSERT_EQUAL(gateway.resets, 1);
+	CU_ASSERT_EQUAL(deliver(&client, bytes, fill(&gateway, 0, bytes)),
+	    ERR_CLOSED);
+	CU_ASSERT_EQUAL(client.closes, 1);
+	CU_ASSERT_EQUAL(client.close_code, SESSION_SHUTDOWN);
+	CU_ASSERT_EQUAL(client.resets, 1);
+	CU_ASSERT_EQUAL(client.reset_code, STREAM_SESSION_LOST);
+	teardown();
+}
+
+static void test_ping_is_answered(void)
+{
+	struct session_stats stats;
+
+	setup(NULL);
+	session_ping(client.s, now_ms);
+	move(&client, &gateway);
+	now_ms += 42;
+	CU_ASSERT_TRUE(session_has_work(gateway.s, TAKE_ALL, now_ms));
+	move(&gateway, &client);
+	session_get_stats(client.s, &stats);
+	CU_ASSERT_EQUAL(stats.ping_rtt_ms, 42);
+	teardown();
+}
+
+/* A record from the gateway's end of the client's key, with any frames. */
+static int inject(void (*put)(struct wire_out *w))
+{
+	struct record_key *key;
+	struct session_seen seen;
+	uint8_t plain[256];
+	struct wire_out w = { plain, sizeof(plain) };
+	uint64_t number;
+	size_t len;
+	int rc;
+
+	CU_ASSERT_EQUAL_FATAL(record_key_new(&key, up, 1, id), 0);
+	record_key_set_next(key, 500);
+	put(&w);
+	CU_ASSERT_EQUAL_FATAL(record_seal(key, plain,
+	    (size_t)(w.p - plain), bytes, &len, &number), 0);
+	record_key_free(key);
+	rc = session_receive(gateway.s, bytes, len, now_ms, &seen);
+	if (rc == ERR_PROTO) {
+		CU_ASSERT_EQUAL(gateway.closes, 1);
+		CU_ASSERT_EQUAL(gateway.close_code, SESSION_PROTOCOL);
+	}
+	return rc;
+}
+
+static void put_ack_of_nothing_sent(struct wire_out *w)
+{
+	struct ranges r;
+	bool whole;
+
+	ranges_init(&r, 4);
+	CU_ASSERT_EQUAL(ranges_add(&r, 7, 8), 0);
+	CU_ASSERT_EQUAL(frame_put_ack(w, &r, 0, &whole), 0);
+	ranges_fini(&r);
+}
+
+static void put_open_of_ours(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_open(w, 1, "x", 1), 0);
+}
+
+static void put_window_for_unknown(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_window(w, 8, 9), 0);
+}
+
+static void put_data_beyond_window(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_data_head(w, 0, 65536, 1, false), 0);
+	*w->p++ = 'x';
+	w->left--;
+}
+
+static void put_late_exchange(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_ping(w, 1), 0);
+	CU_ASSERT_EQUAL(frame_put_exchange(w, 0, 1, 0, 0), 0);
+}
+
+static void put_bad_lane(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_exchange(w, SESSION_LANES, 1, 0, 0), 0);
+}
+
+static void put_garbage(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(wire_put_u8(w, 0x3f), 0);
+}
+
+static void test_a_peer_that_breaks_the_protocol_ends_the_session(void)
+{
+	static void (*const put[])(struct wire_out *w) = {
+		put_ack_of_nothing_sent, put_open_of_ours,
+		put_window_for_unknown, put_data_beyond_window,
+		put_late_exchange, put_bad_lane, put_garbage,
+	};
+
+	for (size_t i = 0; i < sizeof(put) / sizeof(put[0]); i++) {
+		setup(NULL);
+		CU_ASSERT_EQUAL(inject(put[i]), ERR_PROTO);
+		CU_ASSERT_TRUE(session_is_closed(gateway.s));
+		teardown();
+	}
+}
+
+static void put_reset_before_open(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_reset(w, 0, STREAM_PEER_RESET), 0);
+}
+
+static void test_open_after_its_reset_opens_nothing(void)
+{
+	setup(NULL);
+	CU_ASSERT_EQUAL(inject(put_reset_before_open), 0);
+	(void)open_stream("CN=A/O=B");		/* stream 0 */
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL(gateway.opens, 0);
+	CU_ASSERT_TRUE(session_is_idle(gateway.s));
+	teardown();
+}
+
+/* Numbers with a hole each: the set of those seen stays bounded. */
+static void test_holes_in_the_numbers_cost_bounded_memory(void)
+{
+	struct session_stats stats;
+	struct stream *st;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	move(&client, &gateway);
+	for (unsigned i = 0; i < 5000; i++) {
+		(void)fill(&client, 1, bytes);	/* lost, for the ACK in it */
+		CU_ASSERT_EQUAL(stream_write(st, "x", 1), 1);
+		(void)fill(&client, 0, bytes);	/* lost */
+		CU_ASSERT_EQUAL_FATAL(deliver(&gateway, bytes, fill(&client,
+		    0, bytes)), 0);
+		stream_consume(gateway.accepted, 1);
+		move(&gateway, &client);
+	}
+	session_get_stats(gateway.s, &stats);
+	CU_ASSERT_EQUAL(stats.recv_bytes, 0);
+	move(&client, &gateway);
+	session_get_stats(client.s, &stats);
+	CU_ASSERT_EQUAL(stats.send_bytes, 0);
+	teardown();
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		{ "OPEN and first data travel in one record",
+		    test_open_and_first_data_travel_in_one_record },
+		{ "halves end one by one", test_halves_end_one_by_one },
+		{ "what a lane lost is sent again",
+		    test_what_a_lane_lost_is_sent_again },
+		{ "a broken lane rule loses bytes",
+		    test_a_broken_lane_rule_loses_bytes },
+		{ "repeated records are dropped",
+		    test_repeated_records_are_dropped },
+		{ "any flipped bit is refused",
+		    test_any_flipped_bit_is_refused },
+		{ "DATA may arrive before OPEN",
+		    test_data_may_arrive_before_open },
+		{ "a reset reaches the other end and frees both",
+		    test_reset_reaches_the_other_end_and_frees_both },
+		{ "a full window stops the writer until it is read",
+		    test_a_full_window_stops_the_writer_until_it_is_read },
+		{ "windows grow with use and memory stays capped",
+		    test_windows_grow_with_use_and_memory_stays_capped },
+		{ "streams take turns", test_streams_take_turns },
+		{ "only so many streams at once",
+		    test_only_so_many_streams_at_once },
+		{ "new keys count from their first record",
+		    test_new_keys_count_from_their_first_record },
+		{ "CLOSE resets streams and tells the peer",
+		    test_close_resets_streams_and_tells_the_peer },
+		{ "PING is answered", test_ping_is_answered },
+		{ "a peer that breaks the protocol ends the session",
+		    test_a_peer_that_breaks_the_protocol_ends_the_session },
+		{ "OPEN after its RESET opens nothing",
+		    test_open_after_its_reset_opens_nothing },
+		{ "holes in the numbers cost bounded memory",
+		    test_holes_in_the_numbers_cost_bounded_memory },
+		{ NULL, NULL }
+	};
+
+	return unit_main(tests);
+}
