@@ -13,8 +13,18 @@ common_libengine_a_SOURCES = \
 	common/fill.c \
 	common/frame.c \
 	common/frame.h \
+	common/gate.c \
+	common/gate.h \
+	common/gate_exchange.c \
+	common/gate_hello.c \
+	common/gate_impl.h \
 	common/hello.c \
 	common/hello.h \
+	common/lanes.c \
+	common/lanes.h \
+	common/lanes_hello.c \
+	common/lanes_impl.h \
+	common/lanes_io.c \
 	common/log.c \
 	common/log.h \
 	common/noise.c \

@@ -3,6 +3,7 @@
 if CAN_CHECK
 include tests/unit/local.mk
 include tests/fuzz/local.mk
+include tests/sim/local.mk
 else
 check-local:
 	@echo "make check: missing: $(CHECK_MISSING); install with" >&2

@@ -11,8 +11,10 @@ unit_tests = \
 	tests/unit/test_buf \
 	tests/unit/test_crypto \
 	tests/unit/test_frame \
+	tests/unit/test_gate \
 	tests/unit/test_hello \
 	tests/unit/test_keyfile \
+	tests/unit/test_lanes \
 	tests/unit/test_log \
 	tests/unit/test_noise \
 	tests/unit/test_nrpc \

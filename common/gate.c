@@ -1,0 +1,388 @@
+#include "config.h"
+
+#include "common/gate_impl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+#define ENDED_MS 5000u		/* an ended session says so for that long */
+
+void gate_defaults(struct gate_config *c)
+{
+	session_defaults(&c->session, false);
+	c->max_sessions = 10000;
+	c->max_device_sessions = 8;
+	c->linger_ms = 15 * 60 * 1000;
+	c->unconfirmed_ms = 30 * 1000;
+	c->hold_max_ms = 30 * 1000;
+	c->response_first = 1000000;
+	c->response_max = 256u << 20;
+	c->response_ms = 30 * 1000;
+	c->request_max = 1u << 20;
+}
+
+int gate_new(struct gate **out, const struct gate_config *c,
+    const struct gate_ops *ops, void *ctx)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return ERR_NOMEM;
+	g->cfg = *c;
+	g->ops = ops;
+	g->ctx = ctx;
+	*out = g;
+	return 0;
+}
+
+void gate_free(struct gate *g)
+{
+	if (g == NULL)
+		return;
+	while (g->live.head != NULL)
+		gate_session_free(g->live.head);
+	while (g->fresh.head != NULL)
+		gate_session_free(g->fresh.head);
+	while (g->ended.head != NULL)
+		gate_session_free(g->ended.head);
+	crypto_wipe(&g->cfg.keys, sizeof(g->cfg.keys));
+	free(g);
+}
+
+void gate_reconfigure(struct gate *g, const struct gate_config *c)
+{
+	struct noise_keys keys = g->cfg.keys;
+
+	g->cfg = *c;
+	g->cfg.keys = keys;
+	crypto_wipe(&keys, sizeof(keys));
+}
+
+void gate_note(struct gate *g, const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	g->ops->on_note(g->ctx, line);
+}
+
+/* ---- the table -------------------------------------------------------- */
+
+static struct gate_session **bucket(struct gate *g,
+    const uint8_t id[RECORD_ID_LEN])
+{
+	uint32_t h;
+
+	/* The id is random where the client is honest, and ours to bound. */
+	memcpy(&h, id, sizeof(h));
+	return &g->buckets[h % GATE_BUCKETS];
+}
+
+struct gate_session *gate_find(struct gate *g,
+    const uint8_t id[RECORD_ID_LEN])
+{
+	struct gate_session *gs = *bucket(g, id);
+
+	while (gs != NULL && memcmp(gs->id, id, RECORD_ID_LEN) != 0)
+		gs = gs->bucket_next;
+	return gs;
+}
+
+struct gate_list *gate_list_of(struct gate_session *gs)
+{
+	if (gs->ended)
+		return &gs->g->ended;
+	return gs->confirmed ? &gs->g->live : &gs->g->fresh;
+}
+
+static void list_append(struct gate_session *gs)
+{
+	struct gate_list *l = gate_list_of(gs);
+
+	gs->next = NULL;
+	gs->prev = l->tail;
+	if (l->tail != NULL)
+		l->tail->next = gs;
+	else
+		l->head = gs;
+	l->tail = gs;
+}
+
+static void list_remove(struct gate_session *gs)
+{
+	struct gate_list *l = gate_list_of(gs);
+
+	if (gs->prev != NULL)
+		gs->prev->next = gs->next;
+	else
+		l->head = gs->next;
+	if (gs->next != NULL)
+		gs->next->prev = gs->prev;
+	else
+		l->tail = gs->prev;
+}
+
+void gate_session_used(struct gate_session *gs, uint64_t now_ms)
+{
+	if (gs->ended)
+		return;
+	list_remove(gs);
+	gs->used_ms = now_ms;
+	list_append(gs);
+}
+
+void gate_session_dirty(struct gate_session *gs)
+{
+	if (gs->dirty)
+		return;
+	gs->dirty = true;
+	gs->dirty_next = gs->g->dirty;
+	gs->g->dirty = gs;
+	gs->g->ops->on_wake(gs->g->ctx);
+}
+
+/* ---- what a session tells --------------------------------------------- */
+
+void gate_session_confirm(struct gate_session *gs)
+{
+	if (gs->confirmed || gs->ended)
+		return;
+	list_remove(gs);
+	gs->confirmed = true;
+	list_append(gs);
+	gs->g->ops->on_session(gs->g->ctx, gs, gs->device);
+	gate_hello_confirmed(gs);
+}
+
+static void on_open(void *ctx, struct stream *st, const char *name,
+    size_t name_len)
+{
+	struct gate_session *gs = ctx;
+
+	gate_session_confirm(gs);
+	gs->g->ops->on_open(gs->g->ctx, gs, st, name, name_len);
+}
+
+static void on_wake(void *ctx)
+{
+	gate_session_dirty(ctx);
+}
+
+/* It ended, whoever ended it: kept only to say so. */
+static void end(struct gate_session *gs, const char *why)
+{
+	bool was_known = gs->confirmed;
+
+	if (gs->ended)
+		return;
+	list_remove(gs);
+	gs->ended = true;
+	gs->used_ms = gs->g->now_ms;
+	list_append(gs);
+	gate_session_dirty(gs);
+	if (was_known)
+		gs->g->ops->on_session_end(gs->g->ctx, gs, why);
+}
+
+static void on_close(void *ctx, uint64_t code, const char *text)
+{
+	(void)code;
+	end(ctx, text);
+}
+
+static const struct session_ops session_ops = { on_open, on_wake, on_close };
+
+int gate_session_new(struct gate_session **out, struct gate *g,
+    const uint8_t id[RECORD_ID_LEN], const uint8_t key[32], void *device,
+    uint64_t now_ms)
+{
+	struct gate_session *gs = calloc(1, sizeof(*gs));
+	int rc;
+
+	if (gs == NULL)
+		return ERR_NOMEM;
+	rc = session_new(&gs->session, id, &g->cfg.session, &session_ops, gs);
+	if (rc != 0) {
+		free(gs);
+		return rc;
+	}
+	gs->g = g;
+	memcpy(gs->id, id, sizeof(gs->id));
+	memcpy(gs->key, key, sizeof(gs->key));
+	gs->device = device;
+	gs->held_tail = &gs->held;
+	gs->keep = 1;
+	gs->response_cap = g->cfg.response_first;
+	gs->used_ms = now_ms;
+	gs->bucket_next = *bucket(g, id);
+	*bucket(g, id) = gs;
+	list_append(gs);
+	g->session_count++;
+	*out = gs;
+	return 0;
+}
+
+void gate_session_free(struct gate_session *gs)
+{
+	struct gate *g = gs->g;
+	struct gate_session **at;
+
+	end(gs, "the session expired");
+	while (gs->exchanges != NULL)
+		gate_exchange_orphan(gs->exchanges);
+	for (at = &g->dirty; *at != NULL; at = &(*at)->dirty_next)
+		if (*at == gs) {
+			*at = gs->dirty_next;
+			break;
+		}
+	for (at = bucket(g, gs->id); *at != gs;)
+		at = &(*at)->bucket_next;
+	*at = gs->bucket_next;
+	list_remove(gs);
+	g->session_count--;
+	session_close_streams(gs->session, STREAM_SESSION_LOST);
+	session_free(gs->session);
+	crypto_wipe(gs->reply, sizeof(gs->reply));
+	free(gs);
+}
+
+/* ---- time ------------------------------------------------------------- */
+
+static void expire(struct gate_list *l, uint64_t life_ms, uint64_t now_ms)
+{
+	while (l->head != NULL && now_ms - l->head->used_ms >= life_ms)
+		gate_session_free(l->head);
+}
+
+void gate_run(struct gate *g, uint64_t now_ms)
+{
+	struct gate_exchange *x;
+	struct gate_session *gs;
+
+	g->now_ms = now_ms;
+	while ((x = g->due_head) != NULL && x->due_ms <= now_ms)
+		gate_exchange_due(x, now_ms);
+	while ((gs = g->dirty) != NULL) {
+		g->dirty = gs->dirty_next;
+		gs->dirty = false;
+		gate_exchange_policy(gs, now_ms);
+	}
+	expire(&g->live, g->cfg.linger_ms, now_ms);
+	expire(&g->fresh, g->cfg.unconfirmed_ms, now_ms);
+	expire(&g->ended, ENDED_MS, now_ms);
+}
+
+static void sooner(uint64_t *at, const struct gate_list *l, uint64_t life_ms)
+{
+	if (l->head != NULL && l->head->used_ms + life_ms < *at)
+		*at = l->head->used_ms + life_ms;
+}
+
+uint64_t gate_deadline(const struct gate *g)
+{
+	uint64_t at = g->due_head != NULL ? g->due_head->due_ms : UINT64_MAX;
+
+	sooner(&at, &g->live, g->cfg.linger_ms);
+	sooner(&at, &g->fresh, g->cfg.unconfirmed_ms);
+	sooner(&at, &g->ended, ENDED_MS);
+	return g->dirty != NULL ? 0 : at;
+}
+
+/* ---- for the owner ---------------------------------------------------- */
+
+struct session *gate_session_session(struct gate_session *gs)
+{
+	return gs->session;
+}
+
+const uint8_t *gate_session_id(const struct gate_session *gs)
+{
+	return gs->id;
+}
+
+const uint8_t *gate_session_key(const struct gate_session *gs)
+{
+	return gs->key;
+}
+
+const char *gate_session_agent(const struct gate_session *gs)
+{
+	return gs->agent;
+}
+
+void *gate_session_user(const struct gate_session *gs)
+{
+	return gs->user;
+}
+
+void gate_session_set_user(struct gate_session *gs, void *user)
+{
+	gs->user = user;
+}
+
+void gate_session_close(struct gate_session *gs, uint64_t code,
+    const char *text)
+{
+	if (gs->ended)
+		return;
+	session_close(gs->session, code, text);
+	end(gs, text);
+}
+
+unsigned gate_close_device(struct gate *g, const uint8_t key[32],
+    uint64_t code, const char *text)
+{
+	struct gate_list *lists[] = { &g->live, &g->fresh };
+	struct gate_session *gs, *next;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < 2; i++)
+		for (gs = lists[i]->head; gs != NULL; gs = next) {
+			next = gs->next;
+			if (key != NULL &&
+			    memcmp(gs->key, key, sizeof(gs->key)) != 0)
+				continue;
+			gate_session_close(gs, code, text);
+			n++;
+		}
+	return n;
+}
+
+unsigned gate_close_all(struct gate *g, uint64_t code, const char *text)
+{
+	return gate_close_device(g, NULL, code, text);
+}
+
+void gate_drain(struct gate *g)
+{
+	g->draining = true;
+}
+
+void gate_get_stats(const struct gate *g, struct gate_stats *out)
+{
+	const struct gate_session *gs;
+	struct session_stats s;
+
+	*out = g->stats;
+	for (gs = g->live.head; gs != NULL; gs = gs->next) {
+		session_get_stats(gs->session, &s);
+		out->sessions++;
+		out->streams += s.streams;
+		out->held += gs->held_count;
+	}
+}
+
+void gate_each(struct gate *g, void (*fn)(void *ctx, struct gate_session *gs),
+    void *ctx)
+{
+	for (struct gate_session *gs = g->live.head; gs != NULL;
+	    gs = gs->next)
+		fn(ctx, gs);
+}

@@ -1,0 +1,124 @@
+/*
+ * What gate.c (sessions), gate_hello.c (admission) and gate_exchange.c
+ * (requests and responses) share. Nobody else includes this.
+ */
+#ifndef COMMON_GATE_IMPL_H
+#define COMMON_GATE_IMPL_H
+
+#include "common/gate.h"
+#include "common/record.h"
+
+struct gate_lane {
+	bool used;
+	uint64_t exchange;		/* the highest that began */
+	struct gate_exchange *x;	/* that one, while it lasts */
+};
+
+struct gate_session {
+	struct gate *g;
+	struct gate_session *bucket_next;
+	struct gate_session *prev, *next;	/* by age of last use */
+	struct gate_session *dirty_next;
+	bool dirty;
+	bool confirmed;		/* a record under its keys has arrived */
+	bool ended;		/* closed; kept a little to say so */
+	uint8_t id[RECORD_ID_LEN];
+	uint8_t key[32];	/* the device's */
+	void *device, *user;
+	struct session *session;
+	char agent[HELLO_AGENT_MAX + 1];
+	uint64_t streams_refused;	/* that a line was written for */
+	uint64_t used_ms;	/* last request, or when it ended */
+	uint64_t keep;		/* how many the client wants held */
+	uint64_t response_cap;	/* learned: how long responses may get */
+	struct gate_exchange *exchanges;	/* all that know it */
+	struct gate_exchange *held, **held_tail;	/* oldest first */
+	unsigned held_count;
+	struct gate_exchange *main;	/* the response that takes it all */
+	struct gate_lane lane[SESSION_LANES];
+	/* The hello whose keys are not confirmed, and what was answered. */
+	uint16_t offered;
+	uint8_t hello_hash[32];
+	uint8_t reply[HELLO_MAX];
+	size_t reply_len;
+};
+
+enum exchange_kind {
+	KIND_NONE,		/* nothing has arrived */
+	KIND_HELLO,
+	KIND_RECORDS
+};
+
+struct gate_exchange {
+	struct gate *g;
+	struct gate_session *gs;	/* NULL: not known, or it is gone */
+	void (*on_ready)(void *ctx);
+	void *ctx;
+	uint8_t id[RECORD_ID_LEN];
+	enum gate_state state;
+	enum exchange_kind kind;
+	bool head;		/* EXCHANGE has been seen: */
+	bool stale;		/* its lane has left it behind */
+	bool is_held;		/* in the session's list */
+	bool quick;		/* only what may overtake bulk */
+	bool finish;		/* to end with what there is */
+	bool begun;		/* part of the response is out */
+	uint64_t lane, exchange, hold_ms, keep;
+	uint64_t received, sent;
+	uint64_t first_number;	/* of the records in the response */
+	uint64_t begun_ms, hold_until_ms;
+	struct gate_exchange *prev, *next;	/* of the same session */
+	struct gate_exchange *held_next;
+	/* When something has to happen to it, in a list ordered by time. */
+	bool is_due;
+	uint64_t due_ms;
+	struct gate_exchange *due_prev, *due_next;
+	uint8_t *part;		/* a hello or record that is not complete */
+	size_t part_len;
+	uint8_t *reply;		/* an answer to a hello */
+	size_t reply_len;
+};
+
+#define GATE_BUCKETS 4096u
+
+struct gate {
+	struct gate_config cfg;
+	const struct gate_ops *ops;
+	void *ctx;
+	struct gate_session *buckets[GATE_BUCKETS];
+	/* Oldest use first; those confirmed, those not yet, those ended. */
+	struct gate_list {
+		struct gate_session *head, *tail;
+	} live, fresh, ended;
+	struct gate_session *dirty;
+	struct gate_exchange *due_head, *due_tail;
+	unsigned session_count;
+	uint64_t now_ms;		/* as last heard */
+	bool draining;
+	struct gate_stats stats;
+};
+
+/* gate.c */
+struct gate_session *gate_find(struct gate *g,
+    const uint8_t id[RECORD_ID_LEN]);
+int gate_session_new(struct gate_session **out, struct gate *g,
+    const uint8_t id[RECORD_ID_LEN], const uint8_t key[32], void *device,
+    uint64_t now_ms);
+void gate_session_free(struct gate_session *gs);
+void gate_session_used(struct gate_session *gs, uint64_t now_ms);
+void gate_session_confirm(struct gate_session *gs);
+void gate_session_dirty(struct gate_session *gs);
+struct gate_list *gate_list_of(struct gate_session *gs);
+__attribute__((format(printf, 2, 3)))
+void gate_note(struct gate *g, const char *fmt, ...);
+
+/* gate_hello.c: the whole hello is in x->part. Sets x's state and reply. */
+void gate_hello(struct gate_exchange *x, uint64_t now_ms);
+void gate_hello_confirmed(struct gate_session *gs);
+
+/* gate_exchange.c */
+void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms);
+void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms);
+void gate_exchange_orphan(struct gate_exchange *x);
+
+#endif

@@ -1,0 +1,370 @@
+#include "config.h"
+
+#include "common/lanes_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+#define KNOCK_MS 250u		/* knocking does not make attempts denser */
+#define TRIM_MS 2000u		/* of quiet, then only one is held */
+#define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
+
+void lanes_defaults(struct lanes_config *c)
+{
+	session_defaults(&c->session, true);
+	c->hold_ms = 25000;
+	c->quiet_ms = 5;
+	c->silence_ms = 10000;
+	c->retry_min_ms = 100;
+	c->retry_max_ms = 1500;
+	c->rekey_ms = 3600000;
+	c->body_max = 960u << 10;
+	c->body_max_h2 = 60u << 10;
+	c->lanes = 8;
+	c->lanes_h2 = 64;
+}
+
+int lanes_new(struct lanes **out, const struct lanes_config *c,
+    const struct lanes_ops *ops, void *ctx)
+{
+	struct lanes *l = calloc(1, sizeof(*l));
+
+	if (l == NULL)
+		return ERR_NOMEM;
+	l->cfg = *c;
+	l->ops = ops;
+	l->ctx = ctx;
+	l->state = LANES_DOWN;
+	l->need_hello = true;
+	l->hold_ms = c->hold_ms;
+	l->hold_patience = 1;
+	l->keep = 1;
+	backoff_init(&l->backoff, c->retry_min_ms, c->retry_max_ms);
+	lanes_set_http2(l, false);
+	snprintf(l->why, sizeof(l->why), "not connected yet");
+	*out = l;
+	return 0;
+}
+
+void lanes_free(struct lanes *l)
+{
+	if (l == NULL)
+		return;
+	for (unsigned i = 0; i < LANES_SLOTS; i++) {
+		free(l->slot[i].body);
+		free(l->slot[i].part);
+	}
+	noise_free(l->hello);
+	session_free(l->session);
+	crypto_wipe(&l->cfg.device, sizeof(l->cfg.device));
+	free(l);
+}
+
+void lanes_set_state(struct lanes *l, enum lanes_state state,
+    const char *why)
+{
+	if (l->state == state && strcmp(l->why, why) == 0)
+		return;
+	l->state = state;
+	snprintf(l->why, sizeof(l->why), "%s", why);
+	l->ops->on_state(l->ctx, state, l->why);
+}
+
+int lanes_open(struct lanes *l, const char *server, struct stream **out)
+{
+	if (l->state != LANES_UP || l->session == NULL || l->closing)
+		return ERR_STATE;
+	return stream_open(l->session, server, out);
+}
+
+void lanes_set_http2(struct lanes *l, bool http2)
+{
+	uint32_t max = http2 ? l->cfg.body_max_h2 : l->cfg.body_max;
+
+	if (l->body_max != 0 && l->http2 == http2)
+		return;
+	l->http2 = http2;
+	l->body_max = max;
+	l->body_now = max < BODY_START ? max : BODY_START;
+}
+
+unsigned lanes_usable(const struct lanes *l)
+{
+	return l->http2 ? l->cfg.lanes_h2 : l->cfg.lanes;
+}
+
+/* ---- what is due ------------------------------------------------------ */
+
+/* When an exchange has been silent for too long. */
+static uint64_t give_up_at(const struct lanes *l, const struct slot *s)
+{
+	uint64_t wait = l->cfg.silence_ms;
+
+	if (s->holding && !s->answered)
+		wait += l->hold_ms;
+	return s->heard_ms + wait;
+}
+
+static void give_up(struct lanes *l, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < LANES_SLOTS; i++) {
+		struct slot *s = &l->slot[i];
+
+		if (!s->busy || now_ms < give_up_at(l, s))
+			continue;
+		l->ops->cancel(l->ctx, i);
+		lanes_on_end(l, i, LANES_FAILED, 0,
+		    "the gateway does not answer", now_ms);
+	}
+}
+
+/* Is only one exchange at a time to find out whether the path works? */
+static bool probing(const struct lanes *l)
+{
+	return l->rounds > 0;
+}
+
+/* A lane that is free, or SESSION_LANES. */
+static unsigned free_lane(const struct lanes *l)
+{
+	unsigned n = lanes_usable(l);
+
+	for (unsigned i = 0; i < n; i++)
+		if (!l->slot[i].busy)
+			return i;
+	return SESSION_LANES;
+}
+
+/* Is there an exchange that began after the last failure? */
+static bool probe_under_way(const struct lanes *l)
+{
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && l->slot[i].start_ms >= l->round_ms)
+			return true;
+	return false;
+}
+
+/* A lane that failed runs again: that is how losses are found out. */
+static unsigned failed_lane(const struct lanes *l)
+{
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].restart && !l->slot[i].busy)
+			return i;
+	return SESSION_LANES;
+}
+
+static void probe(struct lanes *l, uint64_t now_ms)
+{
+	unsigned lane = failed_lane(l);
+
+	if (now_ms < l->retry_ms || probe_under_way(l))
+		return;
+	if (lane == SESSION_LANES)
+		lane = free_lane(l);
+	if (lane != SESSION_LANES)
+		lanes_start(l, lane, TAKE_ALL, now_ms);
+}
+
+/*
+ * Start exchanges for what is queued. The last lane is kept for what is
+ * small: behind a whole body of bulk it would wait for long.
+ */
+static void send_queued(struct lanes *l, uint64_t now_ms)
+{
+	enum session_take take = TAKE_ALL;
+
+	for (;;) {
+		unsigned lane = free_lane(l);
+
+		if (lanes_busy(l) + 1 >= lanes_usable(l))
+			take = TAKE_QUICK;
+		if (lane == SESSION_LANES ||
+		    !session_has_work(l->session, take, now_ms))
+			return;
+		lanes_start(l, lane, take, now_ms);
+		if (!l->slot[lane].busy)	/* no memory */
+			return;
+	}
+}
+
+/*
+ * When an empty request is to be parked, or sent for the ACK in it, or after
+ * a busy time to have those that are held and no longer needed answered.
+ * UINT64_MAX: there is no need, for one is held.
+ */
+static uint64_t park_at(const struct lanes *l)
+{
+	unsigned held = lanes_held(l);
+
+	if (free_lane(l) == SESSION_LANES)
+		return UINT64_MAX;
+	if (held < l->keep)
+		return l->active_ms + l->cfg.quiet_ms;
+	if (session_owes_ack(l->session))
+		return l->active_ms + SESSION_ACK_MS;
+	return held > l->keep ? l->active_ms + TRIM_MS : UINT64_MAX;
+}
+
+static bool greeting(const struct lanes *l)
+{
+	return l->slot[LANES_HELLO].busy;
+}
+
+/* When the next hello is due: a needed one, or one for fresh keys. */
+static uint64_t greet_at(const struct lanes *l)
+{
+	uint64_t at = l->need_hello ? 0 : l->hello_ms + l->cfg.rekey_ms;
+
+	if (greeting(l))
+		return UINT64_MAX;
+	return at > l->retry_ms ? at : l->retry_ms;
+}
+
+/* Say goodbye in one exchange, then it is over. */
+static void leave(struct lanes *l, uint64_t now_ms)
+{
+	if (l->over || lanes_busy(l) > 0)
+		return;
+	if (l->session == NULL || l->state != LANES_UP) {
+		l->over = true;
+		return;
+	}
+	lanes_start(l, 0, TAKE_ALL, now_ms);
+}
+
+void lanes_run(struct lanes *l, uint64_t now_ms)
+{
+	give_up(l, now_ms);
+	if (l->closing) {
+		leave(l, now_ms);
+		return;
+	}
+	if (l->session_over) {
+		lanes_discard(l);
+		l->state = LANES_DOWN;
+		l->ops->on_state(l->ctx, LANES_DOWN, l->why);
+		lanes_wait(l, now_ms);
+	}
+	if (now_ms >= greet_at(l))
+		lanes_greet(l, now_ms);
+	if (l->session == NULL || l->need_hello)
+		return;
+	if (probing(l)) {
+		probe(l, now_ms);
+		return;
+	}
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].restart && !l->slot[i].busy)
+			lanes_start(l, i, TAKE_ALL, now_ms);
+	send_queued(l, now_ms);
+	if (now_ms >= park_at(l))
+		lanes_start(l, free_lane(l), TAKE_ALL, now_ms);
+}
+
+static void sooner(uint64_t *at, uint64_t when)
+{
+	if (when < *at)
+		*at = when;
+}
+
+uint64_t lanes_deadline(const struct lanes *l)
+{
+	uint64_t at = UINT64_MAX;
+
+	if (l->over)
+		return at;
+	for (unsigned i = 0; i < LANES_SLOTS; i++)
+		if (l->slot[i].busy)
+			sooner(&at, give_up_at(l, &l->slot[i]));
+	if (l->closing)
+		return at;
+	sooner(&at, greet_at(l));
+	if (l->need_hello || l->session == NULL)
+		return at;
+	if (!probing(l))
+		sooner(&at, park_at(l));
+	else if (!probe_under_way(l))
+		sooner(&at, l->retry_ms);
+	return at;
+}
+
+/* ---- events from outside ---------------------------------------------- */
+
+void lanes_network_changed(struct lanes *l, uint64_t now_ms)
+{
+	(void)now_ms;
+	if (l->closing)
+		return;
+	lanes_cancel_all(l);
+	l->rounds = 1;		/* fresh connections */
+	l->round_ms = now_ms;
+	l->retry_ms = 0;
+	l->short_holds = l->good_holds = 0;
+	l->hold_patience = 1;
+	backoff_reset(&l->backoff);
+	l->hold_ms = l->cfg.hold_ms;
+	l->body_max = 0;
+	lanes_set_http2(l, l->http2);
+	l->ops->on_wake(l->ctx);
+}
+
+void lanes_knock(struct lanes *l, uint64_t now_ms)
+{
+	uint64_t at = l->attempt_ms + KNOCK_MS;
+
+	if (l->retry_ms <= now_ms || l->retry_ms <= at)
+		return;
+	l->retry_ms = at;
+	l->ops->on_wake(l->ctx);
+}
+
+enum lanes_state lanes_state(const struct lanes *l)
+{
+	return l->state;
+}
+
+const uint8_t *lanes_id(const struct lanes *l)
+{
+	return l->cfg.id;
+}
+
+struct session *lanes_session(struct lanes *l)
+{
+	return l->session;
+}
+
+void lanes_close(struct lanes *l, uint64_t now_ms)
+{
+	(void)now_ms;
+	if (l->closing)
+		return;
+	if (l->session != NULL)
+		session_close(l->session, SESSION_OK, "the client is leaving");
+	lanes_cancel_all(l);
+	l->closing = true;
+	l->cfg.silence_ms = CLOSE_MS;
+	l->ops->on_wake(l->ctx);
+}
+
+bool lanes_is_over(const struct lanes *l)
+{
+	return l->over;
+}
+
+void lanes_get_stats(const struct lanes *l, struct lanes_stats *out)
+{
+	struct session_stats s = { .ping_rtt_ms = UINT64_MAX };
+
+	*out = l->stats;
+	out->in_flight = lanes_busy(l);
+	out->http2 = l->http2;
+	out->body_max = l->body_max;
+	out->hold_ms = l->hold_ms;
+	if (l->session != NULL)
+		session_get_stats(l->session, &s);
+	out->rtt_ms = s.ping_rtt_ms == UINT64_MAX ? 0 :
+	    (uint32_t)s.ping_rtt_ms;
+}

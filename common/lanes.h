@@ -1,0 +1,130 @@
+/*
+ * The client's end of a session: greets the gateway (hello), decides when an
+ * exchange is started on which lane and with what, gives up those that stay
+ * silent, resumes, and begins anew when the gateway has forgotten us.
+ *
+ * Pure like the session below it: HTTP is whoever implements lanes_ops, time
+ * is an argument. Nothing outside a record is believed: an exchange counts as
+ * done only when its response ended with our END frame for it.
+ */
+#ifndef COMMON_LANES_H
+#define COMMON_LANES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/noise.h"
+#include "common/session.h"
+
+#define LANES_HELLO SESSION_LANES	/* the slot that carries hellos */
+#define LANES_SLOTS (SESSION_LANES + 1u)
+
+enum lanes_state {
+	LANES_DOWN,		/* no session, or the last attempts failed */
+	LANES_UP
+};
+
+/* How an exchange ended, as far as HTTP can tell. */
+enum lanes_result {
+	LANES_DONE,		/* status 200, body complete */
+	LANES_STATUS,		/* another status */
+	LANES_FAILED		/* no response, or cut off */
+};
+
+struct lanes_ops {
+	/*
+	 * POST body[0..len) now. It stays valid until lanes_on_end for this
+	 * slot, or cancel. fresh: not on a connection that exists already.
+	 */
+	void (*post)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+	    bool fresh);
+	/* Give the exchange of this slot up; no more events for it. */
+	void (*cancel)(void *ctx, unsigned slot);
+	/*
+	 * Up or down, and why, in a sentence for people. Also called when only
+	 * the reason for being down has changed.
+	 */
+	void (*on_state)(void *ctx, enum lanes_state state, const char *why);
+	/*
+	 * Something to do: lanes_run soon. May be called from anywhere; must
+	 * only take note.
+	 */
+	void (*on_wake)(void *ctx);
+	/* 32 random bits, for jitter. */
+	uint32_t (*random)(void *ctx);
+};
+
+struct lanes_config {
+	struct noise_keys device;
+	uint8_t gateway[32];
+	uint8_t id[RECORD_ID_LEN];	/* the session's id, random */
+	struct session_config session;
+	uint32_t hold_ms;		/* how long a request may be held: 25 s */
+	uint32_t quiet_ms;		/* before an empty request is parked: 5 */
+	uint32_t silence_ms;		/* give up after this beyond the hold: 10 s */
+	uint32_t retry_min_ms;		/* back-off: 100 */
+	uint32_t retry_max_ms;		/* back-off cap: 1500 */
+	uint32_t rekey_ms;		/* a fresh handshake at least this often: 1 h */
+	uint32_t body_max;		/* request body on HTTP/1.1: 983040 */
+	uint32_t body_max_h2;		/* request body on HTTP/2: 60 KiB */
+	unsigned lanes;			/* at once on HTTP/1.1: 8 */
+	unsigned lanes_h2;		/* at once on HTTP/2: 64 */
+};
+void lanes_defaults(struct lanes_config *c);	/* all but keys and id */
+
+struct lanes;
+
+int lanes_new(struct lanes **out, const struct lanes_config *c,
+    const struct lanes_ops *ops, void *ctx);
+void lanes_free(struct lanes *l);
+
+/* Open a stream: ERR_STATE while down, ERR_LIMIT. See stream_open. */
+int lanes_open(struct lanes *l, const char *server, struct stream **out);
+
+/* Events of the exchange in a slot. on_end frees the slot. */
+void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
+    size_t len, uint64_t now_ms);
+void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
+    unsigned http_status, const char *detail, uint64_t now_ms);
+
+/* The path speaks HTTP/2, or does not; once known, and when it changes. */
+void lanes_set_http2(struct lanes *l, bool http2);
+
+/* The network changed, or someone wants to connect: do not wait any longer. */
+void lanes_network_changed(struct lanes *l, uint64_t now_ms);
+void lanes_knock(struct lanes *l, uint64_t now_ms);
+
+/*
+ * Start, give up and repeat what is due. To be called after events and when
+ * lanes_deadline has come.
+ */
+void lanes_run(struct lanes *l, uint64_t now_ms);
+
+/* When lanes_run is to be called if nothing happens; UINT64_MAX: never. */
+uint64_t lanes_deadline(const struct lanes *l);
+
+enum lanes_state lanes_state(const struct lanes *l);
+
+/*
+ * The id of the session that requests belong to, RECORD_ID_LEN bytes: the
+ * configured one at first, another for each session after that.
+ */
+const uint8_t *lanes_id(const struct lanes *l);
+struct session *lanes_session(struct lanes *l);	/* NULL before the first */
+
+/* Say goodbye: one exchange with CLOSE. lanes_is_over once it has ended. */
+void lanes_close(struct lanes *l, uint64_t now_ms);
+bool lanes_is_over(const struct lanes *l);
+
+struct lanes_stats {
+	uint64_t exchanges, failed, hellos, sessions;
+	unsigned in_flight;
+	uint32_t rtt_ms;		/* of the quickest recent exchange */
+	bool http2;
+	uint32_t body_max;		/* what the path takes, as learned */
+	uint32_t hold_ms;
+};
+void lanes_get_stats(const struct lanes *l, struct lanes_stats *out);
+
+#endif

@@ -1,0 +1,115 @@
+/*
+ * What lanes.c (policy), lanes_io.c (exchanges) and lanes_hello.c (the
+ * handshake) share. Nobody else includes this.
+ */
+#ifndef COMMON_LANES_IMPL_H
+#define COMMON_LANES_IMPL_H
+
+#include "common/backoff.h"
+#include "common/hello.h"
+#include "common/lanes.h"
+#include "common/record.h"
+
+#define BODY_START 65536u	/* bodies begin at this and grow with use */
+
+/* One lane, or the place for hellos: at most one exchange at a time. */
+struct slot {
+	bool busy;
+	bool holding;		/* asked to be held */
+	bool answered;		/* the first byte of the response is there */
+	bool ended;		/* END for this exchange has arrived */
+	bool bad;		/* something in the response did not open */
+	bool restart;		/* has to run again: something may be lost */
+	bool full;		/* the body was as large as allowed */
+	uint64_t exchange;	/* number of the current or last one */
+	uint64_t start_ms;
+	uint64_t heard_ms;	/* start, or the last byte that came */
+	uint64_t answer_bytes;
+	unsigned records;	/* that opened, in this response */
+	uint8_t *body;
+	size_t body_size, body_len;
+	uint8_t *part;		/* a record that has not arrived whole */
+	size_t part_len;
+};
+
+struct lanes {
+	struct lanes_config cfg;
+	const struct lanes_ops *ops;
+	void *ctx;
+	struct session *session;	/* NULL before the first hello */
+	bool session_over;		/* it ended: throw it away */
+	uint64_t close_code;		/* and why, with session_over */
+	struct slot slot[LANES_SLOTS];
+
+	enum lanes_state state;
+	char why[256];			/* the reason that was told last */
+	bool need_hello;
+	struct noise *hello;		/* a handshake under way */
+	uint16_t generation;		/* of the last hello */
+	uint64_t hello_ms;		/* when keys were last made */
+	uint64_t alive_ms;		/* the last success, of any exchange */
+	uint64_t linger_ms;		/* how long the gateway remembers us */
+
+	/*
+	 * Rounds of failure: an exchange that fails counts if it began after
+	 * the last one that counted. Then one exchange at a time tries the
+	 * path on a fresh connection, at once the first time, with back-off
+	 * from the second, until one succeeds.
+	 */
+	unsigned rounds;
+	uint64_t round_ms;
+	uint64_t retry_ms;		/* not before */
+	uint64_t attempt_ms;		/* the last attempt */
+	struct backoff backoff;
+
+	bool http2;
+	uint32_t body_now, body_max;	/* learned for this path */
+	uint32_t hold_ms;
+	unsigned short_holds;		/* held ones cut early, in a row */
+	unsigned good_holds;	/* answered in time, since the last change */
+	unsigned hold_patience;	/* so many, before a longer one is tried */
+	uint64_t active_ms;		/* something was sent or received */
+	unsigned keep;			/* to have held while bulk comes in */
+	bool closing, over;
+	struct lanes_stats stats;
+};
+
+/* lanes_io.c */
+
+/* Start an exchange on this free lane, with what there is to send. */
+void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
+    uint64_t now_ms);
+
+/* POST what is in the slot's body. */
+void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);
+
+/* Room for len bytes in the slot's body: 0 or ERR_NOMEM. */
+int lanes_body(struct slot *s, size_t len);
+
+/* The exchange in this slot came to nothing; why is for people. */
+void lanes_failed(struct lanes *l, unsigned slot, const char *why,
+    uint64_t now_ms);
+
+/* Give all exchanges up; the lanes run again. */
+void lanes_cancel_all(struct lanes *l);
+
+/* How many wait for an answer at the gateway. */
+unsigned lanes_held(const struct lanes *l);
+unsigned lanes_busy(const struct lanes *l);
+unsigned lanes_usable(const struct lanes *l);
+
+void lanes_set_state(struct lanes *l, enum lanes_state state,
+    const char *why);
+
+/* lanes_hello.c */
+void lanes_greet(struct lanes *l, uint64_t now_ms);
+void lanes_hello_ended(struct lanes *l, enum lanes_result result,
+    unsigned status, const char *detail, uint64_t now_ms);
+
+/* Throw the session away; the next hello begins another, under a new id. */
+void lanes_discard(struct lanes *l);
+
+/* An attempt failed: wait before the next. */
+void lanes_wait(struct lanes *l, uint64_t now_ms);
+
+#endif

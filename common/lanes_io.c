@@ -1,0 +1,424 @@
+/* Single exchanges of the client: what goes in, what came out, how it ended. */
+#include "config.h"
+
+#include "common/lanes_impl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+#define HELD_MAX 8u		/* asked to be held at once, at most */
+#define BODY_MIN 16384u		/* never halved below this */
+#define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
+#define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
+#define PATIENCE_MAX 64u	/* good holds before a longer one is tried */
+#define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
+#define BULK_ANSWER 65536u	/* a response above this size is bulk */
+
+int lanes_body(struct slot *s, size_t len)
+{
+	uint8_t *p;
+
+	if (s->body_size >= len)
+		return 0;
+	p = malloc(len);
+	if (p == NULL)
+		return ERR_NOMEM;
+	free(s->body);
+	s->body = p;
+	s->body_size = len;
+	return 0;
+}
+
+unsigned lanes_held(const struct lanes *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && l->slot[i].holding &&
+		    l->slot[i].answer_bytes <= BULK_ANSWER)
+			n++;
+	return n;
+}
+
+unsigned lanes_busy(const struct lanes *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy)
+			n++;
+	return n;
+}
+
+void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[slot];
+
+	s->busy = true;
+	s->answered = s->ended = s->bad = s->restart = false;
+	s->answer_bytes = 0;
+	s->records = 0;
+	s->part_len = 0;
+	s->start_ms = s->heard_ms = now_ms;
+	l->attempt_ms = l->active_ms = now_ms;
+	l->stats.exchanges++;
+	l->ops->post(l->ctx, slot, s->body, s->body_len, l->rounds > 0);
+}
+
+/* A body for what is queued, and not larger than the path takes. */
+static size_t body_wanted(const struct lanes *l, enum session_take take)
+{
+	uint64_t n = session_backlog(l->session);
+
+	if (take == TAKE_QUICK && n > BODY_START)
+		n = BODY_START;
+	n += n / 64 + 8192;	/* heads of frames and records; OPENs, ACKs */
+	return n < l->body_now ? (size_t)n : l->body_now;
+}
+
+/*
+ * Ask to be held unless enough others are. Small requests always do: the
+ * answer to a question then finds its way back in an exchange that waits for
+ * it, one for each question that is open. What tries a doubtful path is not
+ * held, for only its answer shows that the path works.
+ */
+static void choose_hold(struct lanes *l, struct session_fill *f, size_t room,
+    uint64_t now_ms)
+{
+	unsigned held = lanes_held(l), most = lanes_usable(l) / 2;
+
+	if (most > HELD_MAX)
+		most = HELD_MAX;
+	if (l->closing || l->rounds > 0 || (held > 0 && room > l->body_now / 2 &&
+	    held >= l->keep))
+		return;
+	f->hold_ms = l->hold_ms;
+	if (session_has_work(l->session, TAKE_ALL, now_ms))
+		f->keep = held + 1;
+	if (f->keep < l->keep)
+		f->keep = l->keep;
+	if (f->keep > most)
+		f->keep = most;
+}
+
+void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
+    uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+	struct session_fill f = {
+		.lane = lane, .exchange = ++s->exchange, .take = take,
+		.head = true, .ack = true,
+	};
+	size_t room;
+	bool ended;
+
+	session_lane_begin(l->session, lane, s->exchange);
+	room = body_wanted(l, take);
+	if (lanes_body(s, room) != 0) {
+		lanes_wait(l, now_ms);
+		return;
+	}
+	choose_hold(l, &f, room, now_ms);
+	s->body_len = session_fill(l->session, &f, s->body, room, now_ms,
+	    &ended);
+	if (s->body_len == 0) {		/* the keys are used up */
+		l->session_over = true;
+		return;
+	}
+	s->holding = f.hold_ms > 0;
+	s->full = s->body_len + SESSION_FILL_MIN >= l->body_now;
+	lanes_post(l, lane, now_ms);
+}
+
+/* ---- the response ----------------------------------------------------- */
+
+static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
+    size_t len, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+	struct session_seen seen;
+	int rc;
+
+	rc = session_receive(l->session, record, len, now_ms, &seen);
+	if (rc == ERR_CRYPTO) {
+		s->bad = true;
+		return;
+	}
+	s->records++;
+	if ((rc != 0 && rc != ERR_CLOSED) || !seen.has_end)
+		return;
+	if (seen.end_lane == lane && seen.end_exchange == s->exchange)
+		s->ended = true;
+	/* More is waiting there: have two held, so that none is missing. */
+	l->keep = seen.backlog > 0 ? 2 : 1;
+}
+
+/* Gather the rest of a record that came in pieces. Returns bytes used. */
+static size_t gather(struct lanes *l, unsigned lane, const uint8_t *data,
+    size_t len, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+	size_t whole, want, used = 0;
+	int rc;
+
+	while (used < len) {
+		rc = record_peek(s->part, s->part_len, &whole);
+		if (rc == ERR_PROTO) {
+			s->bad = true;
+			return used;
+		}
+		want = (rc == 0 ? whole : RECORD_HEAD) - s->part_len;
+		if (want > len - used)
+			want = len - used;
+		memcpy(s->part + s->part_len, data + used, want);
+		s->part_len += want;
+		used += want;
+		if (rc == 0 && s->part_len == whole) {
+			s->part_len = 0;
+			take_record(l, lane, s->part, whole, now_ms);
+			return used;
+		}
+	}
+	return used;
+}
+
+static void take_records(struct lanes *l, unsigned lane, const uint8_t *data,
+    size_t len, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+	size_t whole, n;
+
+	while (len > 0 && !s->bad && !l->session_over) {
+		if (s->part_len == 0 && record_peek(data, len, &whole) == 0 &&
+		    whole <= len) {
+			take_record(l, lane, data, whole, now_ms);
+			n = whole;
+		} else {
+			n = gather(l, lane, data, len, now_ms);
+		}
+		data += n;
+		len -= n;
+	}
+}
+
+void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
+    size_t len, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[slot];
+
+	if (!s->busy || s->bad)
+		return;
+	s->answered = true;
+	s->heard_ms = now_ms;
+	if (s->answer_bytes <= BULK_ANSWER &&
+	    s->answer_bytes + len > BULK_ANSWER)
+		l->ops->on_wake(l->ctx);	/* another is to be parked */
+	s->answer_bytes += len;
+	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
+		s->bad = true;
+		return;
+	}
+	if (slot != LANES_HELLO) {
+		take_records(l, slot, data, len, now_ms);
+	} else if (len <= HELLO_MAX - s->part_len) {
+		memcpy(s->part + s->part_len, data, len);
+		s->part_len += len;
+	} else {
+		s->bad = true;
+	}
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+static void release_body(struct slot *s)
+{
+	s->busy = false;
+	if (s->body_size > BODY_SPARE) {
+		free(s->body);
+		s->body = NULL;
+		s->body_size = 0;
+	}
+}
+
+/* How long this path lets a request wait, as far as this one shows. */
+static void learn_hold(struct lanes *l, const struct slot *s, bool good,
+    bool certain, uint64_t now_ms)
+{
+	uint64_t waited = now_ms - s->start_ms, hold = l->hold_ms;
+
+	if (!s->holding || s->answered != good)
+		return;
+	if (good) {
+		l->short_holds = 0;
+		if (waited < hold || ++l->good_holds < l->hold_patience)
+			return;
+		l->good_holds = 0;
+		hold += hold / 20;
+		l->hold_ms = hold < l->cfg.hold_ms ? (uint32_t)hold :
+		    l->cfg.hold_ms;
+		return;
+	}
+	/* Cut early it says nothing; cut late it was not the holding. */
+	if (waited < HOLD_MIN_MS || waited > hold + l->cfg.silence_ms)
+		return;
+	/* One cut may be anything; two in a row are the path's limit. */
+	if (++l->short_holds < (certain ? 1u : 2u))
+		return;
+	l->short_holds = 0;
+	l->good_holds = 0;
+	if (l->hold_patience < PATIENCE_MAX)
+		l->hold_patience *= 2;
+	hold = (waited < hold ? waited : hold) * 4 / 5;
+	l->hold_ms = (uint32_t)(hold > HOLD_MIN_MS ? hold : HOLD_MIN_MS);
+}
+
+/* Give one exchange up without counting it as a failure. */
+static void cancel(struct lanes *l, unsigned slot)
+{
+	struct slot *s = &l->slot[slot];
+
+	release_body(s);
+	s->restart = slot != LANES_HELLO;
+	l->ops->cancel(l->ctx, slot);
+	if (slot == LANES_HELLO) {
+		noise_free(l->hello);
+		l->hello = NULL;
+	}
+}
+
+/*
+ * The path works again for an exchange begun after it had failed. Those from
+ * before that are still silent may be on connections that are dead.
+ */
+static void doubt_older(struct lanes *l)
+{
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && !l->slot[i].answered &&
+		    l->slot[i].start_ms < l->round_ms)
+			cancel(l, i);
+}
+
+static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+
+	learn_hold(l, s, true, false, now_ms);
+	if (s->full && l->body_now < l->body_max) {
+		l->body_now *= 2;
+		if (l->body_now > l->body_max)
+			l->body_now = l->body_max;
+	}
+	if (l->rounds > 0 && s->start_ms >= l->round_ms)
+		doubt_older(l);
+	l->rounds = 0;
+	l->retry_ms = 0;
+	l->alive_ms = now_ms;
+	backoff_reset(&l->backoff);
+	/* What this exchange carried and nobody acknowledged is lost. */
+	s->restart = session_lane_pending(l->session, lane);
+	if (l->closing)
+		l->over = true;
+	else if (l->state != LANES_UP && !l->need_hello)
+		lanes_set_state(l, LANES_UP, "the gateway answers again");
+}
+
+void lanes_failed(struct lanes *l, unsigned slot, const char *why,
+    uint64_t now_ms)
+{
+	struct slot *s = &l->slot[slot];
+
+	l->stats.failed++;
+	s->restart = true;
+	if (l->closing)
+		l->over = true;
+	if (l->rounds > 0 && s->start_ms < l->round_ms)
+		return;
+	l->rounds++;
+	l->round_ms = now_ms;
+	if (l->rounds == 1)	/* once more at once, on a fresh connection */
+		return;
+	lanes_wait(l, now_ms);
+	lanes_set_state(l, LANES_DOWN, why);
+}
+
+/* The body was too large for something on the way: remember, and halve. */
+static bool too_large(struct lanes *l, const struct slot *s, unsigned status,
+    uint64_t now_ms)
+{
+	if (s->body_len <= BODY_MIN || (status != 413 && status != 404))
+		return false;
+	/* The gateway's own 404 is followed by a hello; then it knows us. */
+	if (status == 404 && now_ms - l->hello_ms >= HELLO_AGAIN_MS)
+		return false;
+	l->body_max = (uint32_t)(s->body_len / 2);
+	if (l->body_max < BODY_MIN)
+		l->body_max = BODY_MIN;
+	if (l->body_now > l->body_max)
+		l->body_now = l->body_max;
+	return status == 413;
+}
+
+static void ended_badly(struct lanes *l, unsigned lane,
+    enum lanes_result result, unsigned status, const char *detail,
+    uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+	char why[256];
+
+	if (result == LANES_STATUS && too_large(l, s, status, now_ms)) {
+		s->restart = true;
+		return;
+	}
+	if (result != LANES_DONE)
+		learn_hold(l, s, false, status == 504, now_ms);
+	if (result == LANES_STATUS && status == 404) {
+		/* It does not know us, or we have reached another. */
+		l->need_hello = true;
+		s->restart = true;
+		l->stats.failed++;
+		if (now_ms - l->hello_ms < HELLO_AGAIN_MS)
+			lanes_wait(l, now_ms);
+		if (l->closing)
+			l->over = true;
+		return;
+	}
+	if (result == LANES_DONE)
+		snprintf(why, sizeof(why), s->records > 0 ?
+		    "the gateway's answers are cut short on the way" :
+		    "something else answers in the gateway's place: a captive "
+		    "portal or a proxy?");
+	else if (result == LANES_STATUS)
+		snprintf(why, sizeof(why), "the gateway cannot be reached "
+		    "(HTTP %u)", status);
+	else
+		snprintf(why, sizeof(why), "%s", detail);
+	lanes_failed(l, lane, why, now_ms);
+}
+
+void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
+    unsigned http_status, const char *detail, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[slot];
+
+	if (!s->busy)
+		return;
+	release_body(s);
+	l->active_ms = now_ms;
+	if (slot == LANES_HELLO)
+		lanes_hello_ended(l, result, http_status, detail, now_ms);
+	else if (result == LANES_DONE && s->ended && !s->bad)
+		succeeded(l, slot, now_ms);
+	else
+		ended_badly(l, slot, result, http_status, detail, now_ms);
+	l->ops->on_wake(l->ctx);
+}
+
+void lanes_cancel_all(struct lanes *l)
+{
+	for (unsigned i = 0; i < LANES_SLOTS; i++)
+		if (l->slot[i].busy)
+			cancel(l, i);
+}

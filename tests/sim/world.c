@@ -1,0 +1,488 @@
+#include "config.h"
+
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/crypto.h"
+
+#define SPIN_MAX 20u		/* engine runs at one instant, without event */
+#define STEPS_MAX 60000u	/* steps in a virtual second */
+#define FAILURES_MAX 1000u	/* failed exchanges in a virtual second */
+#define STREAM_LEAST 16384u	/* bytes a stream may queue in any case */
+#define SKEW_MAX 100000000u	/* how far the two clocks are apart, ms */
+
+/* ---- what the engines ask and tell ------------------------------------ */
+
+static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    bool fresh)
+{
+	struct world *w = ctx;
+
+	net_post(&w->net, slot, body, len, fresh);
+}
+
+static void on_cancel(void *ctx, unsigned slot)
+{
+	struct world *w = ctx;
+
+	net_cancel(&w->net, slot);
+}
+
+static void on_state(void *ctx, enum lanes_state state, const char *why)
+{
+	struct world *w = ctx;
+
+	trace_say(&w->trace, "client %s: %s",
+	    state == LANES_UP ? "up" : "down", why);
+}
+
+static void on_lanes_wake(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->lanes_woken = true;
+}
+
+static uint32_t on_random(void *ctx)
+{
+	struct world *w = ctx;
+
+	return (uint32_t)rng_next(&w->rng);
+}
+
+static const struct lanes_ops lanes_ops = {
+	.post = on_post,
+	.cancel = on_cancel,
+	.on_state = on_state,
+	.on_wake = on_lanes_wake,
+	.random = on_random,
+};
+
+static enum hello_status on_authorize(void *ctx, const uint8_t key[32],
+    void **device)
+{
+	struct world *w = ctx;
+
+	if (memcmp(key, w->client.device.pub, 32) != 0)
+		return HELLO_UNKNOWN_DEVICE;
+	*device = w;
+	return HELLO_CREATED;
+}
+
+static void on_session(void *ctx, struct gate_session *gs, void *device)
+{
+	struct world *w = ctx;
+
+	trace_say(&w->trace, "gate session begins");
+	if (w->session != NULL)
+		trace_fail(&w->trace, "a second session for the same client");
+	if (device != w)
+		trace_fail(&w->trace, "on_session names another device");
+	w->session = gs;
+	w->net.session_serial = ++w->sessions;
+	w->net.last_taken_ms = w->events.now_ms;
+	w->apps.gate_has_session = true;
+}
+
+static void on_session_end(void *ctx, struct gate_session *gs,
+    const char *why)
+{
+	struct world *w = ctx;
+	uint64_t silent_ms = w->events.now_ms - w->net.last_taken_ms;
+
+	trace_say(&w->trace, "gate session ends: %s", why);
+	if (gs != w->session)
+		trace_fail(&w->trace, "an unknown session ends: %s", why);
+	if (!w->gate_ending && !w->leaving &&
+	    silent_ms < w->server.linger_ms)
+		trace_fail(&w->trace, "the session ends after %" PRIu64
+		    " ms of silence: %s", silent_ms, why);
+	w->session = NULL;
+	w->net.session_serial = 0;
+	w->apps.gate_has_session = false;
+}
+
+static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
+    const char *name, size_t name_len)
+{
+	struct world *w = ctx;
+
+	if (gs != w->session)
+		trace_fail(&w->trace, "a stream opens in another session");
+	apps_on_open(&w->apps, st, name, name_len);
+}
+
+static void on_gate_wake(void *ctx)
+{
+	struct world *w = ctx;
+
+	w->gate_woken = true;
+}
+
+static void on_note(void *ctx, const char *line)
+{
+	struct world *w = ctx;
+
+	trace_say(&w->trace, "gate notes: %s", line);
+}
+
+static const struct gate_ops gate_ops = {
+	.authorize = on_authorize,
+	.on_session = on_session,
+	.on_session_end = on_session_end,
+	.on_open = on_open,
+	.on_wake = on_gate_wake,
+	.on_note = on_note,
+};
+
+/* ---- setting up ------------------------------------------------------- */
+
+/* The same keys in all runs: making them is not what is tested. */
+static void fixed_keys(struct noise_keys *k, uint8_t byte)
+{
+	memset(k->secret, byte, sizeof(k->secret));
+	crypto_x25519_public(k->pub, k->secret);
+}
+
+void world_init(struct world *w, uint64_t seed, bool verbose)
+{
+	static struct noise_keys device, gateway;
+
+	if (device.secret[0] == 0) {
+		fixed_keys(&device, 0x41);
+		fixed_keys(&gateway, 0x42);
+	}
+	memset(w, 0, sizeof(*w));
+	w->seed = seed;
+	events_init(&w->events);
+	w->trace.verbose = verbose;
+	w->trace.now_ms = &w->events.now_ms;
+	rng_init(&w->rng, seed, 1);
+	faults_clean(&w->faults, 0);
+	lanes_defaults(&w->client);
+	gate_defaults(&w->server);
+	w->client.device = device;
+	memcpy(w->client.gateway, gateway.pub, sizeof(gateway.pub));
+	w->server.keys = gateway;
+	for (size_t i = 0; i < sizeof(w->client.id); i++)
+		w->client.id[i] = (uint8_t)rng_next(&w->rng);
+	w->net.events = w->apps.events = &w->events;
+	w->net.trace = w->apps.trace = &w->trace;
+	w->net.faults = &w->faults;
+	apps_init(&w->apps, seed);
+}
+
+static void choose_session(struct session_config *c, struct rng *r)
+{
+	c->initial_window = 4096u << rng_below(r, 6);
+	c->window_max = c->initial_window << rng_below(r, 7);
+	c->window_pool = rng_chance(r, 300) ? 0 : 65536u << rng_below(r, 6);
+	c->send_max = 65536u << rng_below(r, 7);
+	if (rng_chance(r, 200))
+		c->max_streams = rng_between(r, 1, 4);
+}
+
+static void choose_limits(struct world *w)
+{
+	struct rng *r = &w->rng;
+
+	w->net.gate_skew_ms = rng_below(r, SKEW_MAX);
+	if (rng_chance(r, 600))
+		choose_session(&w->client.session, r);
+	if (rng_chance(r, 600))
+		choose_session(&w->server.session, r);
+	w->apps.tight = w->server.session.max_streams < 512;
+	if (rng_chance(r, 200))
+		w->client.rekey_ms = (uint32_t)rng_between(r, 1000, 20000);
+	if (rng_chance(r, 300))
+		w->client.lanes = (unsigned)rng_between(r, 2, 8);
+	if (rng_chance(r, 300)) {
+		w->server.response_first = 4096u << rng_below(r, 8);
+		w->server.response_ms = rng_between(r, 200, 30000);
+	}
+	if (rng_chance(r, 150))
+		w->server.linger_ms = 60000;
+}
+
+void world_choose(struct world *w)
+{
+	struct rng *r = &w->rng;
+	uint64_t streams = rng_chance(r, 50) ? rng_between(r, 6, 30) :
+	    rng_between(r, 1, 6);
+	uint64_t size = rng_chance(r, 40) ? 1500000 : 60000;
+
+	faults_choose(&w->faults, r);
+	choose_limits(w);
+	for (uint64_t i = 0; i < streams; i++) {
+		struct apps_conv *c = apps_add(&w->apps,
+		    rng_chance(r, 400) ? 0 : rng_below(r, w->faults.storm_ms));
+
+		apps_choose(c, r, size);
+	}
+}
+
+static void start_gate(struct world *w)
+{
+	if (gate_new(&w->gate, &w->server, &gate_ops, w) != 0)
+		trace_fail(&w->trace, "gate_new failed");
+	w->net.gate = w->gate;
+	w->gate_woken = true;
+}
+
+void world_start(struct world *w)
+{
+	net_init(&w->net, w->seed);
+	start_gate(w);
+	if (lanes_new(&w->lanes, &w->client, &lanes_ops, w) != 0)
+		trace_fail(&w->trace, "lanes_new failed");
+	if (w->trace.failed)
+		return;
+	if (w->faults.path.http2)
+		lanes_set_http2(w->lanes, true);
+	w->net.lanes = w->apps.lanes = w->lanes;
+	w->lanes_woken = true;
+}
+
+/* The gateway ends, and all that it knew. */
+static void end_gate(struct world *w)
+{
+	if (w->gate == NULL)
+		return;
+	w->gate_ending = true;
+	net_gate_down(&w->net);
+	gate_free(w->gate);
+	apps_gate_lost(&w->apps);
+	w->gate = w->net.gate = NULL;
+	w->session = NULL;
+	w->net.session_serial = 0;
+	w->apps.gate_has_session = false;
+	w->gate_ending = false;
+}
+
+void world_fini(struct world *w)
+{
+	w->apps.closing = true;
+	end_gate(w);
+	lanes_free(w->lanes);
+	net_fini(&w->net);
+	apps_fini(&w->apps);
+	events_fini(&w->events);
+}
+
+/* ---- what must hold at every step ------------------------------------- */
+
+static void check_memory(struct world *w, const struct session *s,
+    const struct session_config *c, const char *who)
+{
+	struct session_stats st;
+	uint64_t recv_max, send_max;
+
+	session_get_stats(s, &st);
+	recv_max = st.streams * c->initial_window + c->window_pool;
+	if (st.recv_bytes > recv_max)
+		trace_fail(&w->trace, "the %s keeps %" PRIu64 " received "
+		    "bytes in %u streams; the limit is %" PRIu64, who,
+		    st.recv_bytes, st.streams, recv_max);
+	/* However many there are, none is denied this little. */
+	send_max = c->send_max + st.streams * STREAM_LEAST;
+	if (st.send_bytes > send_max)
+		trace_fail(&w->trace, "the %s keeps %" PRIu64 " bytes to "
+		    "send in %u streams; the limit is %" PRIu64, who,
+		    st.send_bytes, st.streams, send_max);
+}
+
+static void check_gate(struct world *w)
+{
+	struct gate_stats st;
+
+	gate_get_stats(w->gate, &st);
+	if (st.exchanges != w->net.open_legs)
+		trace_fail(&w->trace, "the gateway counts %u exchanges, there "
+		    "are %u", st.exchanges, w->net.open_legs);
+	if (st.held > st.exchanges)
+		trace_fail(&w->trace, "the gateway counts %u held of %u "
+		    "exchanges", st.held, st.exchanges);
+}
+
+static void check_step(struct world *w)
+{
+	struct session *s = w->lanes != NULL ? lanes_session(w->lanes) : NULL;
+
+	if (s != NULL)
+		check_memory(w, s, &w->client.session, "client");
+	if (w->session != NULL)
+		check_memory(w, gate_session_session(w->session),
+		    &w->server.session, "gateway");
+	if (w->gate != NULL)
+		check_gate(w);
+	if (w->apps.server_lost > 0 && w->session != NULL && !w->leaving)
+		trace_fail(&w->trace, "the gateway's streams are reset, but "
+		    "the session lives");
+	w->apps.server_lost = 0;
+}
+
+/* Neither engine may keep the processor or the network busy for nothing. */
+static void check_pace(struct world *w)
+{
+	if (w->events.now_ms / 1000 != w->second) {
+		w->second = w->events.now_ms / 1000;
+		w->second_steps = 0;
+		w->failures_second = w->net.failures;
+	}
+	if (++w->second_steps > STEPS_MAX)
+		trace_fail(&w->trace, "more than %u steps in a second",
+		    STEPS_MAX);
+	if (w->net.failures - w->failures_second > FAILURES_MAX)
+		trace_fail(&w->trace, "more than %u failed exchanges in a "
+		    "second", FAILURES_MAX);
+}
+
+/* ---- the loop --------------------------------------------------------- */
+
+static uint64_t gate_due(const struct world *w)
+{
+	uint64_t at = w->gate != NULL ? gate_deadline(w->gate) : UINT64_MAX;
+
+	if (at == UINT64_MAX)
+		return at;
+	return at > w->net.gate_skew_ms ? at - w->net.gate_skew_ms : 0;
+}
+
+static uint64_t due(struct world *w)
+{
+	uint64_t at = events_next_ms(&w->events), other;
+
+	if (w->lanes_woken || (w->gate_woken && w->gate != NULL))
+		return w->events.now_ms;
+	other = lanes_deadline(w->lanes);
+	at = other < at ? other : at;
+	other = gate_due(w);
+	return other < at ? other : at;
+}
+
+static void disarm(struct world *w, struct session *s)
+{
+	if (w->break_lane_rule && s != NULL)
+		session_break_lane_rule(s);
+}
+
+/* Run the engines that have something to do. */
+static bool run_engines(struct world *w)
+{
+	uint64_t now = w->events.now_ms;
+	bool ran = false;
+
+	if (w->lanes_woken || w->net.lanes_touched ||
+	    lanes_deadline(w->lanes) <= now) {
+		w->lanes_woken = w->net.lanes_touched = false;
+		lanes_run(w->lanes, now);
+		disarm(w, lanes_session(w->lanes));
+		ran = true;
+	}
+	if (w->gate != NULL && (w->gate_woken || w->net.gate_touched ||
+	    gate_due(w) <= now)) {
+		w->gate_woken = w->net.gate_touched = false;
+		gate_run(w->gate, net_gate_now(&w->net));
+		if (w->session != NULL)
+			disarm(w, gate_session_session(w->session));
+		ran = true;
+	}
+	return ran;
+}
+
+/* One event, and what the engines make of it. Nothing after until_ms. */
+static bool step(struct world *w, uint64_t until_ms)
+{
+	uint64_t at = due(w);
+	bool event;
+
+	if (at > until_ms)
+		return false;
+	if (at > w->events.now_ms)
+		w->idle_runs = 0;
+	events_advance(&w->events, at);
+	event = events_run(&w->events);
+	if (event)
+		w->idle_runs = 0;
+	if (run_engines(w) && !event) {
+		w->runs++;
+		w->idle_runs++;
+	}
+	if (w->idle_runs > SPIN_MAX)
+		trace_fail(&w->trace, "the engines do not come to rest: "
+		    "client due at %" PRIu64 ", gateway at %" PRIu64,
+		    lanes_deadline(w->lanes), gate_due(w));
+	check_step(w);
+	check_pace(w);
+	return true;
+}
+
+bool world_run(struct world *w, uint64_t for_ms)
+{
+	uint64_t end = w->events.now_ms + for_ms;
+
+	while (!w->trace.failed && step(w, end))
+		;
+	if (!w->trace.failed)
+		events_advance(&w->events, end);
+	return !w->trace.failed;
+}
+
+bool world_wait(struct world *w, bool (*done)(struct world *w),
+    uint64_t max_ms, const char *what)
+{
+	uint64_t end = w->events.now_ms + max_ms;
+	char text[200];
+
+	while (!w->trace.failed && !done(w)) {
+		if (step(w, end))
+			continue;
+		apps_describe(&w->apps, text, sizeof(text));
+		trace_fail(&w->trace, "after %" PRIu64 " ms still waiting "
+		    "for %s (%u exchanges, %s)", max_ms, what,
+		    w->net.open_calls, text);
+	}
+	return !w->trace.failed;
+}
+
+static void on_gate_back(void *ctx)
+{
+	struct world *w = ctx;
+
+	trace_say(&w->trace, "gate back");
+	if (w->gate == NULL)
+		start_gate(w);
+}
+
+void world_restart_gate(struct world *w, uint64_t down_ms)
+{
+	if (w->gate == NULL)
+		return;
+	trace_say(&w->trace, "gate down");
+	end_gate(w);
+	events_after(&w->events, down_ms, on_gate_back, w);
+}
+
+bool world_is_up(struct world *w)
+{
+	return lanes_state(w->lanes) == LANES_UP && w->session != NULL;
+}
+
+bool world_is_over(struct world *w)
+{
+	return apps_over(&w->apps);
+}
+
+bool world_is_idle(struct world *w)
+{
+	struct session *s = lanes_session(w->lanes);
+	/* What follows on new keys is held beside those from before. */
+	unsigned held = 1 + 2 * (w->client.hold_ms / w->client.rekey_ms);
+
+	return world_is_up(w) && s != NULL && session_is_idle(s) &&
+	    session_is_idle(gate_session_session(w->session)) &&
+	    w->net.open_calls <= held && w->net.open_legs <= held;
+}

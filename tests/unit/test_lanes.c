@@ -1,0 +1,676 @@
+/* The client's end, against a real gate; the test is HTTP and the clock. */
+#include "config.h"
+
+#include "common/lanes.h"
+
+#include <string.h>
+
+#include "common/err.h"
+#include "common/gate.h"
+#include "tests/unit/unit.h"
+
+static struct gate *gate;
+static struct gate_config gate_cfg;
+static struct lanes *lanes;
+static struct lanes_config cfg;
+static enum hello_status verdict;
+static uint64_t now_ms;
+
+/* What the client asked of HTTP. */
+static struct call {
+	bool open, fresh, woken;
+	const uint8_t *body;
+	size_t len;
+	struct gate_exchange *x;
+} call[LANES_SLOTS];
+static unsigned posts, cancels, states;
+static enum lanes_state state;
+static char why[256];
+static uint64_t reset_code;
+
+/* ---- gateway ---------------------------------------------------------- */
+
+static enum hello_status authorize(void *ctx, const uint8_t key[32],
+    void **device)
+{
+	(void)ctx;
+	(void)key;
+	*device = NULL;
+	return verdict;
+}
+
+static void on_session(void *ctx, struct gate_session *gs, void *device)
+{
+	(void)ctx;
+	(void)gs;
+	(void)device;
+}
+
+static void on_session_end(void *ctx, struct gate_session *gs,
+    const char *text)
+{
+	(void)ctx;
+	(void)gs;
+	(void)text;
+}
+
+/* Domino's part: says welcome, and answers whatever it is asked. */
+static void on_question(void *user, struct stream *st)
+{
+	const uint8_t *p;
+	size_t n;
+
+	(void)user;
+	while ((n = stream_peek(st, &p)) > 0)
+		stream_consume(st, n);
+	(void)stream_write(st, "answer", 6);
+}
+
+static void ignore(void *user, struct stream *st)
+{
+	(void)user;
+	(void)st;
+}
+
+static void ignore_reset(void *user, struct stream *st, uint64_t code)
+{
+	(void)user;
+	(void)st;
+	(void)code;
+}
+
+static const struct stream_ops far_ops = { on_question, ignore,
+    ignore_reset };
+
+static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
+    const char *name, size_t len)
+{
+	(void)ctx;
+	(void)gs;
+	(void)name;
+	(void)len;
+	stream_attach(st, &far_ops, NULL);
+	CU_ASSERT_EQUAL(stream_write(st, "welcome", 7), 7);
+}
+
+static void on_wake(void *ctx)
+{
+	(void)ctx;
+}
+
+static void on_note(void *ctx, const char *line)
+{
+	(void)ctx;
+	(void)line;
+}
+
+static const struct gate_ops gate_ops = { authorize, on_session,
+    on_session_end, on_open, on_wake, on_note };
+
+static void new_gate(void)
+{
+	gate_free(gate);
+	CU_ASSERT_EQUAL_FATAL(gate_new(&gate, &gate_cfg, &gate_ops, NULL),
+	    0);
+}
+
+/* ---- HTTP ------------------------------------------------------------- */
+
+static void post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    bool fresh)
+{
+	(void)ctx;
+	CU_ASSERT_FALSE(call[slot].open);
+	call[slot] = (struct call){ .open = true, .fresh = fresh,
+	    .body = body, .len = len };
+	posts++;
+}
+
+static void cancel(void *ctx, unsigned slot)
+{
+	(void)ctx;
+	CU_ASSERT_TRUE(call[slot].open);
+	gate_exchange_free(call[slot].x);
+	call[slot] = (struct call){ 0 };
+	cancels++;
+}
+
+static void on_state(void *ctx, enum lanes_state st, const char *text)
+{
+	(void)ctx;
+	state = st;
+	states++;
+	strncpy(why, text, sizeof(why) - 1);
+}
+
+static uint32_t random_bits(void *ctx)
+{
+	(void)ctx;
+	return 0x12345678;
+}
+
+static const struct lanes_ops ops = { post, cancel, on_state, on_wake,
+    random_bits };
+
+static void on_ready(void *ctx)
+{
+	((struct call *)ctx)->woken = true;
+}
+
+/* The call fails: a status, a connection that breaks, or a strange page. */
+static void fail(unsigned slot, enum lanes_result result, unsigned status)
+{
+	CU_ASSERT_TRUE_FATAL(call[slot].open);
+	gate_exchange_free(call[slot].x);
+	call[slot] = (struct call){ 0 };
+	lanes_on_end(lanes, slot, result, status, "the connection broke",
+	    now_ms);
+	lanes_run(lanes, now_ms);
+}
+
+/* Hand the request to the gate, if that has not been done. */
+static void arrive(struct call *c)
+{
+	if (c->x != NULL)
+		return;
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&c->x, gate, cfg.id,
+	    on_ready, c), 0);
+	gate_exchange_body(c->x, c->body, c->len, now_ms);
+	gate_exchange_body_end(c->x, now_ms);
+}
+
+/* Pass on whatever the gate has to say to one call. True: it ended. */
+static bool answer(unsigned slot)
+{
+	static uint8_t out[65536];
+	struct call *c = &call[slot];
+	bool done = false;
+	size_t n;
+
+	if (gate_exchange_state(c->x) == GATE_REFUSED) {
+		fail(slot, LANES_STATUS, 404);
+		return true;
+	}
+	while (gate_exchange_state(c->x) == GATE_READY && !done) {
+		n = gate_exchange_pull(c->x, out, sizeof(out), &done, now_ms);
+		lanes_on_body(lanes, slot, out, n, now_ms);
+	}
+	if (!done)
+		return false;
+	gate_exchange_free(c->x);
+	*c = (struct call){ 0 };
+	lanes_on_end(lanes, slot, LANES_DONE, 200, "", now_ms);
+	return true;
+}
+
+/* Let everything happen that can happen now. */
+static void settle(void)
+{
+	bool again = true;
+
+	while (again) {
+		again = false;
+		lanes_run(lanes, now_ms);
+		for (unsigned i = 0; i < LANES_SLOTS; i++) {
+			if (!call[i].open)
+				continue;
+			arrive(&call[i]);
+			gate_run(gate, now_ms);
+			again |= answer(i);
+		}
+	}
+}
+
+static unsigned open_calls(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < LANES_SLOTS; i++)
+		n += call[i].open;
+	return n;
+}
+
+static void pass(uint64_t ms)
+{
+	now_ms += ms;
+	lanes_run(lanes, now_ms);
+}
+
+static void setup(void)
+{
+	static struct noise_keys keys, device;
+	static bool have_keys;
+
+	if (!have_keys) {
+		noise_keys_generate(&keys);
+		noise_keys_generate(&device);
+		have_keys = true;
+	}
+	now_ms = 100000;
+	posts = cancels = states = 0;
+	state = LANES_DOWN;
+	verdict = HELLO_CREATED;
+	reset_code = 0;
+	memset(call, 0, sizeof(call));
+	gate_defaults(&gate_cfg);
+	gate_cfg.keys = keys;
+	gate = NULL;
+	new_gate();
+	lanes_defaults(&cfg);
+	cfg.device = device;
+	memcpy(cfg.gateway, keys.pub, 32);
+	memcpy(cfg.id, "sixteen bytes id", 16);
+	CU_ASSERT_EQUAL_FATAL(lanes_new(&lanes, &cfg, &ops, NULL), 0);
+}
+
+static void teardown(void)
+{
+	for (unsigned i = 0; i < LANES_SLOTS; i++)
+		gate_exchange_free(call[i].x);
+	lanes_free(lanes);
+	gate_free(gate);
+	gate = NULL;
+}
+
+static void on_reset(void *user, struct stream *st, uint64_t code)
+{
+	(void)user;
+	(void)st;
+	reset_code = code;
+}
+
+static const struct stream_ops stream_ops = { ignore, ignore, on_reset };
+
+static struct stream *open_stream(void)
+{
+	struct stream *st = NULL;
+
+	CU_ASSERT_EQUAL_FATAL(lanes_open(lanes, NULL, &st), 0);
+	stream_attach(st, &stream_ops, NULL);
+	return st;
+}
+
+/* ---- tests ------------------------------------------------------------ */
+
+static void test_greets_then_parks_a_request(void)
+{
+	struct stream *st;
+
+	setup();
+	CU_ASSERT_EQUAL(lanes_open(lanes, NULL, &st), ERR_STATE);
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_EQUAL(posts, 1);
+	CU_ASSERT_TRUE(call[LANES_HELLO].open);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	pass(cfg.quiet_ms);
+	settle();
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	teardown();
+}
+
+static void test_a_transaction_costs_one_exchange(void)
+{
+	struct stream *st;
+	unsigned before;
+
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	st = open_stream();
+	settle();
+	before = posts;
+	for (int i = 0; i < 50; i++) {
+		CU_ASSERT_EQUAL(stream_write(st, "ask", 3), 3);
+		settle();
+		CU_ASSERT_EQUAL(posts, before + 1 + (unsigned)i);
+		CU_ASSERT_TRUE(open_calls() <= 2);
+	}
+	teardown();
+}
+
+static void test_an_idle_session_costs_little(void)
+{
+	unsigned before;
+
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	before = posts;
+	for (int i = 0; i < 600; i++) {		/* ten minutes */
+		now_ms += 1000;
+		settle();
+	}
+	CU_ASSERT_TRUE(posts - before <= 30);
+	teardown();
+}
+
+static void test_tries_again_at_growing_intervals(void)
+{
+	uint64_t longest = 0, at;
+
+	setup();
+	lanes_run(lanes, now_ms);
+	for (int i = 0; i < 20; i++) {
+		fail(LANES_HELLO, LANES_FAILED, 0);
+		CU_ASSERT_EQUAL(open_calls(), 0);
+		at = lanes_deadline(lanes);
+		CU_ASSERT_TRUE_FATAL(at > now_ms && at != UINT64_MAX);
+		if (at - now_ms > longest)
+			longest = at - now_ms;
+		now_ms = at;
+		lanes_run(lanes, now_ms);
+		CU_ASSERT_TRUE_FATAL(call[LANES_HELLO].open);
+	}
+	CU_ASSERT_STRING_EQUAL(why, "the connection broke");
+	CU_ASSERT_TRUE(longest <= cfg.retry_max_ms);
+	CU_ASSERT_TRUE(longest >= cfg.retry_max_ms / 2);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_someone_who_knocks_shortens_the_wait(void)
+{
+	uint64_t before;
+
+	setup();
+	lanes_run(lanes, now_ms);
+	for (int i = 0; i < 10; i++) {
+		fail(LANES_HELLO, LANES_STATUS, 502);
+		if (i < 9)
+			pass(lanes_deadline(lanes) - now_ms);
+	}
+	before = lanes_deadline(lanes);
+	lanes_knock(lanes, now_ms);
+	CU_ASSERT_TRUE(lanes_deadline(lanes) < before);
+	CU_ASSERT_TRUE(lanes_deadline(lanes) > now_ms);	/* but not at once */
+	teardown();
+}
+
+static void test_says_why_it_is_down(void)
+{
+	setup();
+	lanes_run(lanes, now_ms);
+	fail(LANES_HELLO, LANES_STATUS, 404);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "404"));
+	pass(5000);
+	fail(LANES_HELLO, LANES_STATUS, 502);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "behind it is not"));
+	pass(5000);
+	lanes_on_body(lanes, LANES_HELLO, (const uint8_t *)"<html>", 6,
+	    now_ms);
+	fail(LANES_HELLO, LANES_DONE, 200);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "captive portal"));
+	CU_ASSERT_EQUAL(state, LANES_DOWN);
+	teardown();
+}
+
+static void test_a_refused_device_is_told_and_tries_seldom(void)
+{
+	setup();
+	verdict = HELLO_REVOKED_DEVICE;
+	lanes_run(lanes, now_ms);
+	arrive(&call[LANES_HELLO]);
+	CU_ASSERT_TRUE(answer(LANES_HELLO));
+	CU_ASSERT_EQUAL(state, LANES_DOWN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(why, "refused this device"));
+	CU_ASSERT_TRUE(lanes_deadline(lanes) >= now_ms + cfg.retry_max_ms);
+	teardown();
+}
+
+static void test_a_cut_exchange_is_repeated_at_once_then_slowly(void)
+{
+	unsigned before;
+	struct stream *st;
+
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	st = open_stream();
+	CU_ASSERT_EQUAL(stream_write(st, "x", 1), 1);
+	before = posts;
+	lanes_run(lanes, now_ms);
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (call[i].open)
+			fail(i, LANES_FAILED, 0);
+	CU_ASSERT_EQUAL(state, LANES_UP);	/* it may be nothing */
+	CU_ASSERT_EQUAL(posts, before + 2);	/* one tries the path */
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (call[i].open) {
+			CU_ASSERT_TRUE(call[i].fresh);
+			fail(i, LANES_FAILED, 0);
+			break;
+		}
+	CU_ASSERT_EQUAL(state, LANES_DOWN);
+	CU_ASSERT_EQUAL(open_calls(), 0);
+	CU_ASSERT_EQUAL(lanes_open(lanes, NULL, &st), ERR_STATE);
+	pass(lanes_deadline(lanes) - now_ms);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	CU_ASSERT_EQUAL(reset_code, 0);
+	teardown();
+}
+
+static void test_a_forgotten_session_is_made_anew(void)
+{
+	setup();
+	settle();
+	(void)open_stream();
+	settle();
+	for (unsigned i = 0; i < LANES_SLOTS; i++) {
+		gate_exchange_free(call[i].x);
+		call[i].x = NULL;
+	}
+	new_gate();				/* it was restarted */
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (call[i].open) {
+			fail(i, LANES_STATUS, 502);
+			break;
+		}
+	settle();
+	pass(cfg.retry_min_ms);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	CU_ASSERT_EQUAL(reset_code, STREAM_SESSION_LOST);
+	(void)open_stream();
+	settle();
+	teardown();
+}
+
+static void test_bodies_that_are_too_large_are_halved(void)
+{
+	static uint8_t data[1u << 20];
+	struct lanes_stats stats;
+	struct stream *st;
+	size_t largest;
+
+	setup();
+	settle();
+	st = open_stream();
+	settle();
+	(void)stream_write(st, data, sizeof(data));
+	lanes_run(lanes, now_ms);
+	for (unsigned i = 0; i < SESSION_LANES; i++) {
+		largest = call[i].len;
+		if (call[i].open && largest > 40000) {
+			fail(i, LANES_STATUS, 413);
+			break;
+		}
+	}
+	lanes_get_stats(lanes, &stats);
+	CU_ASSERT_EQUAL(stats.body_max, largest / 2);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		CU_ASSERT_TRUE(call[i].len <= largest);
+	settle();
+	teardown();
+}
+
+static void test_a_burst_leaves_one_request_held(void)
+{
+	struct stream *st[40];
+
+	setup();
+	lanes_set_http2(lanes, true);
+	settle();
+	for (size_t i = 0; i < 40; i++)
+		st[i] = open_stream();
+	for (int turn = 0; turn < 5; turn++)
+		for (size_t i = 0; i < 40; i++) {
+			(void)stream_write(st[i], "ask", 3);
+			lanes_run(lanes, now_ms);
+		}
+	settle();
+	for (int i = 0; i < 50; i++) {
+		now_ms += 100;
+		settle();
+	}
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	teardown();
+}
+
+static void test_silence_is_given_up(void)
+{
+	unsigned before;
+
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	before = cancels;
+	pass(cfg.hold_ms + cfg.silence_ms - cfg.quiet_ms - 1);
+	CU_ASSERT_EQUAL(cancels, before);
+	pass(1);
+	CU_ASSERT_EQUAL(cancels, before + 1);
+	CU_ASSERT_EQUAL(open_calls(), 1);	/* and tried again at once */
+	teardown();
+}
+
+static void test_a_new_network_begins_at_once(void)
+{
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	lanes_network_changed(lanes, now_ms);
+	CU_ASSERT_EQUAL(open_calls(), 0);
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (call[i].open)
+			CU_ASSERT_TRUE(call[i].fresh);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_a_short_hold_is_learned(void)
+{
+	struct lanes_stats stats;
+
+	setup();
+	settle();
+	for (int i = 0; i < 4; i++) {
+		pass(cfg.quiet_ms);
+		settle();
+		pass(8000);
+		for (unsigned s = 0; s < SESSION_LANES; s++)
+			if (call[s].open) {
+				fail(s, LANES_STATUS, 504);
+				break;
+			}
+		settle();
+	}
+	lanes_get_stats(lanes, &stats);
+	CU_ASSERT_TRUE(stats.hold_ms < 8000);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_keys_are_renewed_in_passing(void)
+{
+	struct lanes_stats stats;
+
+	setup();
+	settle();
+	(void)open_stream();
+	settle();
+	pass(cfg.rekey_ms);
+	settle();
+	lanes_get_stats(lanes, &stats);
+	CU_ASSERT_EQUAL(stats.hellos, 2);
+	CU_ASSERT_EQUAL(stats.sessions, 1);
+	CU_ASSERT_EQUAL(reset_code, 0);
+	teardown();
+}
+
+static void test_says_goodbye(void)
+{
+	setup();
+	settle();
+	(void)open_stream();
+	settle();
+	lanes_close(lanes, now_ms);
+	CU_ASSERT_EQUAL(reset_code, STREAM_SHUTDOWN);
+	CU_ASSERT_FALSE(lanes_is_over(lanes));
+	settle();
+	CU_ASSERT_TRUE(lanes_is_over(lanes));
+	teardown();
+}
+
+static void test_a_goodbye_does_not_wait_for_ever(void)
+{
+	setup();
+	settle();
+	lanes_close(lanes, now_ms);
+	lanes_run(lanes, now_ms);
+	now_ms = lanes_deadline(lanes);
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_TRUE(lanes_is_over(lanes));
+	teardown();
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		{ "greets, then parks a request",
+		    test_greets_then_parks_a_request },
+		{ "a transaction costs one exchange",
+		    test_a_transaction_costs_one_exchange },
+		{ "an idle session costs little",
+		    test_an_idle_session_costs_little },
+		{ "tries again at growing intervals",
+		    test_tries_again_at_growing_intervals },
+		{ "someone who knocks shortens the wait",
+		    test_someone_who_knocks_shortens_the_wait },
+		{ "says why it is down", test_says_why_it_is_down },
+		{ "a refused device is told and tries seldom",
+		    test_a_refused_device_is_told_and_tries_seldom },
+		{ "a cut exchange is repeated at once, then slowly",
+		    test_a_cut_exchange_is_repeated_at_once_then_slowly },
+		{ "a forgotten session is made anew",
+		    test_a_forgotten_session_is_made_anew },
+		{ "bodies that are too large are halved",
+		    test_bodies_that_are_too_large_are_halved },
+		{ "a burst leaves one request held",
+		    test_a_burst_leaves_one_request_held },
+		{ "silence is given up", test_silence_is_given_up },
+		{ "a new network begins at once",
+		    test_a_new_network_begins_at_once },
+		{ "a short hold is learned", test_a_short_hold_is_learned },
+		{ "keys are renewed in passing",
+		    test_keys_are_renewed_in_passing },
+		{ "says goodbye", test_says_goodbye },
+		{ "a goodbye does not wait for ever",
+		    test_a_goodbye_does_not_wait_for_ever },
+		{ NULL, NULL }
+	};
+
+	return unit_main(tests);
+}
