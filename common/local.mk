@@ -54,5 +54,12 @@ common_libengine_a_SOURCES = \
 noinst_LIBRARIES += common/libplatform.a
 common_libplatform_a_CPPFLAGS = $(AM_CPPFLAGS) $(INIH_CFLAGS)
 common_libplatform_a_SOURCES = \
+	common/conf.c \
+	common/conf.h \
+	common/conf_value.c \
 	common/keyfile.c \
-	common/keyfile.h
+	common/keyfile.h \
+	common/net.c \
+	common/net.h \
+	common/pump.c \
+	common/pump.h

@@ -2,6 +2,7 @@
 # libFuzzer programs to be run by hand; otherwise our own driver runs each for
 # a while in `make check`.
 fuzz_targets = \
+	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_hello \
 	tests/fuzz/fuzz_nrpc \
@@ -23,6 +24,8 @@ endif
 
 CLEANFILES += crash-fuzz_*
 
+tests_fuzz_fuzz_conf_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
+tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_hello_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)

@@ -9,6 +9,7 @@ LDADD = tests/unit/libunit.a $(COMMON_LDADD) $(JANSSON_LIBS) $(CUNIT_LIBS)
 unit_tests = \
 	tests/unit/test_backoff \
 	tests/unit/test_buf \
+	tests/unit/test_conf \
 	tests/unit/test_crypto \
 	tests/unit/test_frame \
 	tests/unit/test_gate \
@@ -16,9 +17,11 @@ unit_tests = \
 	tests/unit/test_keyfile \
 	tests/unit/test_lanes \
 	tests/unit/test_log \
+	tests/unit/test_net \
 	tests/unit/test_noise \
 	tests/unit/test_nrpc \
 	tests/unit/test_pages \
+	tests/unit/test_pump \
 	tests/unit/test_ranges \
 	tests/unit/test_record \
 	tests/unit/test_recvq \

@@ -1,0 +1,49 @@
+/*
+ * The pump joins a local TCP connection and a stream of a session: what is
+ * read from the one is written to the other, both ways, with back-pressure,
+ * half-close as half-close and reset as reset. The only file that knows both.
+ *
+ * The client has one per Notes connection, the gateway one per Domino
+ * connection. All pumps of a process are on one loop, and the process ignores
+ * SIGPIPE.
+ */
+#ifndef COMMON_PUMP_H
+#define COMMON_PUMP_H
+
+#include <stdint.h>
+
+#include <uv.h>
+
+struct pump;
+struct stream;
+
+struct pump_ops {
+	/*
+	 * Both directions are over, well or badly, and the socket is closed
+	 * or closing: the pump has let go of the stream and is freed after
+	 * this returns. reset_code is STREAM_OK or the code the stream was
+	 * reset with, by either side.
+	 */
+	void (*on_done)(void *ctx, struct pump *p, uint64_t reset_code);
+};
+
+/*
+ * Take over a connected uv_tcp_t (heap-allocated by malloc; the pump closes
+ * and frees it, and uses its data pointer) and a stream (session.h), to which
+ * it attaches itself: what is readable already is written at once. 0,
+ * ERR_NOMEM or ERR_IO; on failure the caller still owns both.
+ */
+int pump_new(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
+    const struct pump_ops *ops, void *ctx);
+
+/* Reset both sides now, with this code for the peer. on_done is called. */
+void pump_abort(struct pump *p, uint64_t code);
+
+/* Bytes moved: from the socket to the stream, and from the stream. */
+uint64_t pump_bytes_in(const struct pump *p);
+uint64_t pump_bytes_out(const struct pump *p);
+
+/* Close a TCP connection with a reset (SO_LINGER 0) and free it. */
+void pump_close_reset(uv_tcp_t *tcp);
+
+#endif
