@@ -7,7 +7,8 @@ fuzz_targets = \
 	tests/fuzz/fuzz_hello \
 	tests/fuzz/fuzz_nrpc \
 	tests/fuzz/fuzz_ranges \
-	tests/fuzz/fuzz_record
+	tests/fuzz/fuzz_record \
+	tests/fuzz/fuzz_server_settings
 
 if FUZZING
 FUZZ_LINK = -fsanitize=fuzzer
@@ -36,3 +37,5 @@ tests_fuzz_fuzz_ranges_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_ranges_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_record_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_record_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_server_settings_LDADD = $(FUZZ_LIB) $(SERVER_LDADD)
+tests_fuzz_fuzz_server_settings_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)

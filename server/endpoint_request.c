@@ -1,0 +1,330 @@
+#include "config.h"
+
+#include "server/endpoint_request.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <microhttpd.h>
+
+#include "common/err.h"
+#include "common/keyfile.h"
+#include "common/net.h"
+
+#define STREAM_BLOCK (64u * 1024u)
+
+struct request {
+	TAILQ_ENTRY(request) link;	/* while suspended */
+	struct endpoint *endpoint;
+	struct connection *connection;
+	struct MHD_Connection *mhd;
+	struct gate_exchange *exchange;	/* NULL: it will be the 404 */
+	uint64_t body_len;		/* so far */
+	bool body_ended;
+	bool suspended;
+	bool is_ready;			/* in the list of those to resume */
+	bool resumed;			/* and not called back since */
+	bool gone;			/* nobody waits for the response */
+	bool done;			/* the gate has given everything */
+	uint8_t *stage;			/* what was pulled and not yet given */
+	size_t stage_at, stage_len;
+};
+
+/* ---- the 404 ---------------------------------------------------------- */
+
+struct MHD_Response *request_not_found(void)
+{
+	static char text[] = "<html><head><title>404 Not Found</title></head>"
+	    "<body><h1>Not Found</h1></body></html>\n";
+	struct MHD_Response *response;
+
+	response = MHD_create_response_from_buffer(sizeof(text) - 1, text,
+	    MHD_RESPMEM_PERSISTENT);
+	if (response == NULL)
+		return NULL;
+	if (MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+	    "text/html") == MHD_YES)
+		return response;
+	MHD_destroy_response(response);
+	return NULL;
+}
+
+static bool answer_not_found(struct request *r)
+{
+	return MHD_queue_response(r->mhd, MHD_HTTP_NOT_FOUND,
+	    r->endpoint->not_found) == MHD_YES;
+}
+
+/* ---- suspending ------------------------------------------------------- */
+
+static void suspend(struct request *r)
+{
+	MHD_suspend_connection(r->mhd);
+	r->suspended = true;
+	TAILQ_INSERT_TAIL(&r->endpoint->held, r, link);
+}
+
+/* The gate has something: to be resumed by endpoint_run, not inside it. */
+static void on_ready(void *ctx)
+{
+	struct request *r = ctx;
+
+	if (!r->suspended || r->is_ready)
+		return;
+	TAILQ_REMOVE(&r->endpoint->held, r, link);
+	TAILQ_INSERT_TAIL(&r->endpoint->ready, r, link);
+	r->is_ready = true;
+}
+
+void request_hang_up(struct request *r)
+{
+	r->gone = true;
+	on_ready(r);
+}
+
+void request_resume(struct request *r)
+{
+	struct endpoint *e = r->endpoint;
+
+	TAILQ_REMOVE(r->is_ready ? &e->ready : &e->held, r, link);
+	r->is_ready = false;
+	r->suspended = false;
+	r->resumed = true;
+	r->connection->listener->resumed++;
+	MHD_resume_connection(r->mhd);
+}
+
+static void called_back(struct request *r)
+{
+	if (!r->resumed)
+		return;
+	r->resumed = false;
+	r->connection->listener->resumed--;
+}
+
+/* ---- the response ----------------------------------------------------- */
+
+static bool queue(struct request *r, struct MHD_Response *response)
+{
+	static const char *const headers[][2] = {
+		{ MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream" },
+		{ MHD_HTTP_HEADER_CACHE_CONTROL, "no-store, no-transform" },
+		{ "X-Accel-Buffering", "no" },
+	};
+	bool ok = response != NULL;
+
+	for (size_t i = 0; ok && i < sizeof(headers) / sizeof(*headers); i++)
+		ok = MHD_add_response_header(response, headers[i][0],
+		    headers[i][1]) == MHD_YES;
+	if (ok)
+		ok = MHD_queue_response(r->mhd, MHD_HTTP_OK, response) ==
+		    MHD_YES;
+	if (response != NULL)
+		MHD_destroy_response(response);
+	return ok;
+}
+
+static ssize_t take_stage(struct request *r, char *out, size_t max)
+{
+	size_t n = r->stage_len - r->stage_at;
+
+	if (n > max)
+		n = max;
+	memcpy(out, r->stage + r->stage_at, n);
+	r->stage_at += n;
+	return (ssize_t)n;
+}
+
+/*
+ * From the gate to out; by way of the stage when out is too small for a whole
+ * record, as libmicrohttpd's room can be behind a large request head.
+ */
+static ssize_t pull(struct request *r, char *out, size_t max)
+{
+	uint64_t now_ms = net_now_ms(r->endpoint->loop);
+
+	if (max >= GATE_PULL_MIN)
+		return (ssize_t)gate_exchange_pull(r->exchange,
+		    (uint8_t *)out, max, &r->done, now_ms);
+	r->stage_at = 0;
+	r->stage_len = gate_exchange_pull(r->exchange, r->stage,
+	    STREAM_BLOCK, &r->done, now_ms);
+	return take_stage(r, out, max);
+}
+
+/* libmicrohttpd wants more of a response whose length is not known. */
+static ssize_t on_content(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct request *r = cls;
+	ssize_t n = 0;
+
+	(void)pos;
+	called_back(r);
+	if (r->gone || r->connection->gone)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (r->stage_at < r->stage_len)
+		return take_stage(r, buf, max);
+	if (!r->done && gate_exchange_state(r->exchange) == GATE_READY)
+		n = pull(r, buf, max);
+	if (n > 0)
+		return n;
+	if (r->done)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (gate_exchange_state(r->exchange) == GATE_REFUSED)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	suspend(r);
+	return 0;
+}
+
+/* The response is longer than its beginning: let the rest follow. */
+static bool answer_stream(struct request *r, size_t begun)
+{
+	r->stage = malloc(STREAM_BLOCK);
+	if (r->stage == NULL)
+		return false;
+	memcpy(r->stage, r->endpoint->scratch, begun);
+	r->stage_len = begun;
+	return queue(r, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+	    STREAM_BLOCK, on_content, r, NULL));
+}
+
+static bool answer(struct request *r)
+{
+	struct endpoint *e = r->endpoint;
+	size_t len;
+
+	len = gate_exchange_pull(r->exchange, e->scratch, sizeof(e->scratch),
+	    &r->done, net_now_ms(e->loop));
+	if (r->done)
+		return queue(r, MHD_create_response_from_buffer(len,
+		    e->scratch, MHD_RESPMEM_MUST_COPY));
+	if (len > 0)
+		return answer_stream(r, len);
+	suspend(r);
+	return true;
+}
+
+/* ---- the request ------------------------------------------------------ */
+
+/* Is it POST <path>/<session>? */
+static bool is_exchange(const struct endpoint *e, const char *url,
+    const char *method, uint8_t id[RECORD_ID_LEN])
+{
+	if (strcmp(method, MHD_HTTP_METHOD_POST) != 0 ||
+	    strncmp(url, e->path, e->path_len) != 0 ||
+	    url[e->path_len] != '/')
+		return false;
+	url += e->path_len + 1;
+	return keyfile_id_decode(url, strlen(url), id) == 0;
+}
+
+struct request *request_new(struct endpoint *e, struct connection *c,
+    struct MHD_Connection *mhd, const char *url, const char *method)
+{
+	struct request *r = calloc(1, sizeof(*r));
+	uint8_t id[RECORD_ID_LEN];
+
+	if (r == NULL)
+		return NULL;
+	r->endpoint = e;
+	r->connection = c;
+	r->mhd = mhd;
+	if (is_exchange(e, url, method, id) && gate_exchange_new(&r->exchange,
+	    e->gate, id, on_ready, r) != 0) {
+		free(r);
+		return NULL;
+	}
+	c->request = r;
+	return r;
+}
+
+void request_free(struct request *r)
+{
+	if (r == NULL)
+		return;
+	called_back(r);
+	if (r->suspended)
+		TAILQ_REMOVE(r->is_ready ? &r->endpoint->ready :
+		    &r->endpoint->held, r, link);
+	if (r->exchange != NULL)
+		gate_exchange_free(r->exchange);
+	r->connection->request = NULL;
+	free(r->stage);
+	free(r);
+}
+
+/*
+ * Behind a proxy the kernel would delay its acknowledgements, waiting for an
+ * answer that only comes after the whole body: 40 ms for each 8 KiB. The
+ * option does not last, so it is set again and again.
+ */
+static void acknowledge_quickly(const struct connection *c)
+{
+	int on = 1;
+
+	if (c->is_tcp)	/* only slower without */
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on,
+		    sizeof(on));
+}
+
+bool request_head(struct request *r)
+{
+	const char *length;
+
+	acknowledge_quickly(r->connection);
+	length = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND,
+	    MHD_HTTP_HEADER_CONTENT_LENGTH);
+	if (length != NULL &&
+	    strtoull(length, NULL, 10) > r->endpoint->request_max)
+		return answer_not_found(r);
+	return true;
+}
+
+bool request_body(struct request *r, const void *data, size_t len)
+{
+	struct endpoint *e = r->endpoint;
+
+	acknowledge_quickly(r->connection);
+	/* Without a Content-Length, only closing ends what is too long. */
+	if (len > e->request_max - r->body_len)
+		return false;
+	r->body_len += len;
+	if (r->exchange == NULL)
+		return true;
+	e->current = r->mhd;
+	gate_exchange_body(r->exchange, data, len, net_now_ms(e->loop));
+	e->current = NULL;
+	return true;
+}
+
+bool request_go_on(struct request *r)
+{
+	struct endpoint *e = r->endpoint;
+
+	called_back(r);
+	if (r->gone)
+		return false;
+	if (r->exchange == NULL)
+		return answer_not_found(r);
+	if (!r->body_ended) {
+		r->body_ended = true;
+		e->current = r->mhd;
+		gate_exchange_body_end(r->exchange, net_now_ms(e->loop));
+		e->current = NULL;
+	}
+	switch (gate_exchange_state(r->exchange)) {
+	case GATE_REFUSED:
+		return answer_not_found(r);
+	case GATE_READY:
+		return answer(r);
+	case GATE_READING:
+	case GATE_WAITING:
+		break;
+	}
+	if (r->connection->gone)
+		return false;
+	suspend(r);
+	return true;
+}

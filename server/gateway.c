@@ -1,0 +1,279 @@
+#include "config.h"
+
+#include "server/gateway.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/err.h"
+#include "common/keyfile.h"
+#include "common/net.h"
+#include "server/gateway_impl.h"
+#include "server/notify.h"
+#include "server/privilege.h"
+
+#define ROUNDS_MAX 8	/* of gate and endpoint before others have their turn */
+#define SPARE_FILES 256u	/* descriptors beside connections */
+
+/* ---- the turn of the loop --------------------------------------------- */
+
+static void on_gate_timer(uv_timer_t *timer)
+{
+	struct gateway *gw = timer->data;
+
+	gw->gate_due = true;
+}
+
+static void set_gate_timer(struct gateway *gw)
+{
+	uint64_t at = gate_deadline(gw->gate);
+	uint64_t now_ms = net_now_ms(&gw->loop);
+
+	if (at == UINT64_MAX)
+		uv_timer_stop(&gw->gate_timer);
+	else
+		uv_timer_start(&gw->gate_timer, on_gate_timer,
+		    at > now_ms ? at - now_ms : 0, 0);
+}
+
+/*
+ * Once in a turn, after all events and before the loop sleeps: the gate
+ * answers what has become due, and the endpoint sends it, which can in turn
+ * make more due.
+ */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct gateway *gw = prepare->data;
+	unsigned rounds = 0;
+
+	do {
+		gw->gate_due = false;
+		gate_run(gw->gate, net_now_ms(&gw->loop));
+		endpoint_run(gw->endpoint);
+	} while (gw->gate_due && ++rounds < ROUNDS_MAX);
+	set_gate_timer(gw);
+}
+
+/* ---- the end ---------------------------------------------------------- */
+
+static void close_handle(void *handle)
+{
+	uv_close(handle, NULL);
+}
+
+void gateway_stop(struct gateway *gw)
+{
+	if (gw->gate != NULL)
+		(void)gate_close_all(gw->gate, SESSION_SHUTDOWN,
+		    "the gateway is going down");
+	endpoint_free(gw->endpoint);
+	gw->endpoint = NULL;
+	router_free(gw->router);
+	gate_free(gw->gate);
+	registry_watch_free(gw->watch);
+	close_handle(&gw->prepare);
+	close_handle(&gw->gate_timer);
+	close_handle(&gw->seen_timer);
+	close_handle(&gw->drain_timer);
+	for (size_t i = 0; i < 3; i++)
+		close_handle(&gw->signals[i]);
+}
+
+/* ---- the start -------------------------------------------------------- */
+
+/* Every connection is a descriptor: take as many as the system lets us. */
+static void raise_file_limit(const struct settings *s)
+{
+	struct rlimit limit;
+	rlim_t want = s->max_connections + SPARE_FILES;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	if (limit.rlim_max < want)
+		log_warn("limit low limit=nofile value=%llu wanted=%llu "
+		    "remedy=\"raise LimitNOFILE or lower max_connections\"",
+		    (unsigned long long)limit.rlim_max,
+		    (unsigned long long)want);
+}
+
+static int init_handles(struct gateway *gw)
+{
+	int rc = uv_loop_init(&gw->loop);
+
+	if (rc != 0)
+		return err_from_uv(rc);
+	uv_prepare_init(&gw->loop, &gw->prepare);
+	uv_timer_init(&gw->loop, &gw->gate_timer);
+	uv_timer_init(&gw->loop, &gw->seen_timer);
+	uv_timer_init(&gw->loop, &gw->drain_timer);
+	gw->prepare.data = gw;
+	gw->gate_timer.data = gw;
+	gw->seen_timer.data = gw;
+	gw->drain_timer.data = gw;
+	for (size_t i = 0; i < 3; i++) {
+		rc = uv_signal_init(&gw->loop, &gw->signals[i]);
+		if (rc != 0)
+			return err_from_uv(rc);
+		gw->signals[i].data = gw;
+	}
+	return 0;
+}
+
+/* What may need root: sockets, keys. Then root is given up. */
+static int acquire(struct gateway *gw, struct noise_keys *keys)
+{
+	const struct settings *s = gw->settings;
+	char why[ENDPOINT_TLS_WHY_MAX];
+	int rc = privilege_check(s->user, why);
+
+	if (rc == 0)
+		rc = keyfile_read(s->key_file, privilege_uid(s->user), keys,
+		    why);
+	if (rc == 0 && s->tls_key != NULL)
+		rc = endpoint_tls_new(&gw->tls, s->tls_certificate,
+		    s->tls_key, why);
+	if (rc == 0)
+		rc = listen_open(s, &gw->listens, &gw->listen_count, why);
+	if (rc == 0)
+		raise_file_limit(s);
+	if (rc == 0)
+		rc = privilege_drop(s->user, why);
+	if (rc != 0)
+		log_error("start failed error=\"%s\"", why);
+	return rc;
+}
+
+static int start_registry(struct gateway *gw)
+{
+	const char *path = gw->settings->registry;
+	char why[REGISTRY_WHY_MAX];
+	struct registry *registry;
+	int rc = registry_open(&registry, path, true, why);
+
+	if (rc == 0)
+		rc = registry_load(registry, &gw->devices, why);
+	if (rc != 0) {
+		log_error("start failed error=\"%s\"", why);
+		return rc;
+	}
+	if (devices_count(gw->devices) == 0)
+		log_warn("registry empty remedy=\"nrpc-gateway device add\"");
+	rc = registry_watch_new(&gw->watch, &gw->loop, registry, path,
+	    &gateway_watch_ops, gw);
+	if (rc != 0)
+		registry_close(registry);
+	return rc;
+}
+
+static int start_engine(struct gateway *gw, const struct noise_keys *keys)
+{
+	struct gate_config config = gw->settings->gate;
+	struct router_rules rules = gateway_rules(gw);
+	struct endpoint_limits limits = {
+		.path = gw->settings->path,
+		.request_max = gw->settings->gate.request_max,
+	};
+	int rc;
+
+	config.keys = *keys;
+	rc = gate_new(&gw->gate, &config, &gateway_gate_ops, gw);
+	crypto_wipe(&config.keys, sizeof(config.keys));
+	if (rc == 0)
+		rc = router_new(&gw->router, &gw->loop, &rules);
+	if (rc == 0)
+		rc = endpoint_new(&gw->endpoint, &gw->loop, gw->gate, &limits);
+	return rc;
+}
+
+static int start_listening(struct gateway *gw)
+{
+	for (size_t i = 0; i < gw->listen_count; i++) {
+		const struct listen_socket *l = &gw->listens[i];
+		struct endpoint_tls *tls = l->is_tcp ? gw->tls : NULL;
+		int rc = endpoint_listen(gw->endpoint, l->fd,
+		    (unsigned)gw->settings->max_connections, tls);
+
+		if (rc != 0)
+			return rc;
+		log_info("listen address=%s tls=%s", l->address,
+		    tls != NULL ? "yes" : "no");
+	}
+	return 0;
+}
+
+static int start(struct gateway *gw)
+{
+	struct noise_keys keys;
+	int rc = acquire(gw, &keys);
+
+	if (rc != 0)
+		return rc;
+	rc = start_registry(gw);
+	if (rc == 0)
+		rc = start_engine(gw, &keys);
+	crypto_wipe(&keys, sizeof(keys));
+	if (rc == 0)
+		rc = start_listening(gw);
+	if (rc == 0)
+		rc = gateway_start_signals(gw);
+	if (rc == 0)
+		rc = err_from_uv(uv_prepare_start(&gw->prepare, on_prepare));
+	if (rc == 0)
+		gateway_start_seen(gw);
+	else
+		log_error("start failed error=\"%s\"", err_text(rc));
+	return rc;
+}
+
+static void release(struct gateway *gw)
+{
+	listen_free(gw->listens, gw->listen_count, false);
+	endpoint_tls_free(gw->tls);
+	devices_free(gw->devices);
+	settings_free(gw->settings);
+}
+
+int gateway_run(const struct gateway_source *source)
+{
+	struct gateway *gw = calloc(1, sizeof(*gw));
+	char why[CONF_WHY_MAX];
+	int rc;
+
+	if (gw == NULL)
+		return EXIT_FAILURE;
+	gw->source = *source;
+	rc = settings_load(&gw->settings, source->file, source->options,
+	    source->option_count, why);
+	if (rc != 0) {
+		log_error("start failed error=\"%s\"", why);
+		free(gw);
+		return EXIT_FAILURE;
+	}
+	log_set_level(gw->settings->log_level);
+	(void)signal(SIGPIPE, SIG_IGN);
+	rc = init_handles(gw);
+	if (rc != 0) {
+		log_error("start failed error=\"%s\"", err_text(rc));
+		return EXIT_FAILURE;
+	}
+	rc = start(gw);
+	if (rc == 0) {
+		log_info("ready");
+		notify_systemd("READY=1");
+	} else {
+		gateway_stop(gw);
+	}
+	(void)uv_run(&gw->loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&gw->loop);
+	release(gw);
+	free(gw);
+	if (rc == 0)
+		log_info("stopped");
+	return rc == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,40 @@
+/*
+ * The gateway's listening sockets, as the settings want them.
+ */
+#ifndef SERVER_LISTEN_H
+#define SERVER_LISTEN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "common/net.h"
+#include "server/settings.h"
+
+#define LISTEN_WHY_MAX 512u
+
+struct listen_socket {
+	int fd;
+	bool is_tcp;
+	char address[NET_TEXT_MAX];	/* with the real port, for the log */
+	char *unlink_path;		/* a socket file that we made, */
+	dev_t unlink_dev;		/* and which file that was */
+	ino_t unlink_ino;
+};
+
+/*
+ * Bind and listen on all of them: *out is a heap array of *count. On failure
+ * nothing stays open. 0, ERR_EXIST, ERR_IO, ERR_NOENT (systemd passed none)
+ * or ERR_NOMEM, with a sentence in why.
+ */
+int listen_open(const struct settings *s, struct listen_socket **out,
+    size_t *count, char why[LISTEN_WHY_MAX]);
+
+/*
+ * Remove the socket files that listen_open made, unless another process has
+ * put its own in their place, and free the array; with
+ * close_fds the descriptors too (else they are somebody else's by now).
+ */
+void listen_free(struct listen_socket *list, size_t count, bool close_fds);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * From a new stream to a Domino server: which one is meant, whether it is
+ * listed and allowed to the device, connecting, and the pump between them.
+ * A stream without a name is read, not consumed, until its first NRPC packet
+ * tells; the bytes stay in the stream until Domino takes them.
+ *
+ * Every stream's end, refusal and failure is logged here, once.
+ */
+#ifndef SERVER_ROUTER_H
+#define SERVER_ROUTER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+#include "common/keyfile.h"
+#include "common/session.h"
+#include "server/devices.h"
+#include "server/servers.h"
+
+struct router;
+
+/* Whose stream it is: copied. */
+struct router_owner {
+	char session[KEYFILE_ID_TEXT_LEN + 1];	/* for the log */
+	char device[DEVICES_NAME_MAX + 1];	/* for the log */
+	uint8_t key[32];
+};
+
+/* What the router decides by; borrowed until the next router_update. */
+struct router_rules {
+	const struct servers *servers;
+	const struct devices *devices;
+	const char *default_server;	/* NULL: none */
+	uint64_t first_bytes_ms;	/* to wait for the first packet */
+};
+
+int router_new(struct router **out, uv_loop_t *loop,
+    const struct router_rules *rules);
+
+/* No streams are left (gate_close_all, then the loop ran). NULL is fine. */
+void router_free(struct router *r);
+
+/*
+ * Other rules. Streams that they no longer allow are reset: the server is not
+ * listed any more, or not allowed to the device.
+ */
+void router_update(struct router *r, const struct router_rules *rules);
+
+/* Take over a stream that was just opened (gate_ops.on_open). */
+void router_open(struct router *r, const struct router_owner *owner,
+    struct stream *st, const char *name, size_t name_len);
+
+#endif

@@ -1,0 +1,656 @@
+/*
+ * The endpoint on real sockets, with a real gate behind it; the client is a
+ * socket and a few lines of HTTP in the same loop.
+ */
+#include "config.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "common/err.h"
+#include "common/gate.h"
+#include "common/keyfile.h"
+#include "common/net.h"
+#include "server/endpoint.h"
+#include "tests/unit/unit.h"
+
+#define ID "AAAAAAAAAAAAAAAAAAAAAA"	/* 16 bytes of zero */
+#define REQUEST_MAX 100000u
+#define IN_MAX (2u << 20)
+
+static struct {
+	uv_loop_t loop;
+	uv_prepare_t prepare;
+	struct gate *gate;
+	struct endpoint *endpoint;
+	struct noise_keys keys, device;
+	struct sockaddr_in address;
+	struct session *client;
+	struct stream *stream;		/* the gateway's end */
+	uint64_t exchange;
+	char peer[ENDPOINT_PEER_MAX];	/* of the last session */
+	char in[IN_MAX];
+	size_t in_len;
+} t;
+
+/* ---- the gateway ------------------------------------------------------ */
+
+static enum hello_status authorize(void *ctx, const uint8_t key[32],
+    void **device)
+{
+	(void)ctx;
+	*device = NULL;
+	return memcmp(key, t.device.pub, 32) == 0 ? HELLO_CREATED :
+	    HELLO_UNKNOWN_DEVICE;
+}
+
+static void on_session(void *ctx, struct gate_session *gs, void *device)
+{
+	char out[ENDPOINT_PEER_MAX];
+
+	(void)ctx;
+	(void)gs;
+	(void)device;
+	snprintf(t.peer, sizeof(t.peer), "%s", endpoint_peer(t.endpoint, out));
+}
+
+static void on_session_end(void *ctx, struct gate_session *gs,
+    const char *why)
+{
+	(void)ctx;
+	(void)gs;
+	(void)why;
+}
+
+static void on_stream(void *user, struct stream *st)
+{
+	(void)user;
+	(void)st;
+}
+
+static void on_reset(void *user, struct stream *st, uint64_t code)
+{
+	(void)user;
+	(void)st;
+	(void)code;
+}
+
+static const struct stream_ops stream_ops = { on_stream, on_stream,
+    on_reset };
+
+static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
+    const char *name, size_t name_len)
+{
+	(void)ctx;
+	(void)gs;
+	(void)name;
+	(void)name_len;
+	t.stream = st;
+	stream_attach(st, &stream_ops, NULL);
+}
+
+static void on_wake(void *ctx)
+{
+	(void)ctx;
+}
+
+static void on_note(void *ctx, const char *line)
+{
+	(void)ctx;
+	(void)line;
+}
+
+static const struct gate_ops gate_ops = { authorize, on_session,
+    on_session_end, on_open, on_wake, on_note };
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	(void)prepare;
+	gate_run(t.gate, net_now_ms(&t.loop));
+	endpoint_run(t.endpoint);
+}
+
+static void set_up(void)
+{
+	struct endpoint_limits limits = { "/nrpc", REQUEST_MAX };
+	socklen_t len = sizeof(t.address);
+	struct gate_config c;
+	int fd;
+
+	memset(&t, 0, sizeof(t));
+	noise_keys_generate(&t.keys);
+	noise_keys_generate(&t.device);
+	CU_ASSERT_EQUAL_FATAL(uv_loop_init(&t.loop), 0);
+	gate_defaults(&c);
+	c.keys = t.keys;
+	c.request_max = REQUEST_MAX;
+	CU_ASSERT_EQUAL_FATAL(gate_new(&t.gate, &c, &gate_ops, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(endpoint_new(&t.endpoint, &t.loop, t.gate,
+	    &limits), 0);
+	t.address.sin_family = AF_INET;
+	t.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	CU_ASSERT_EQUAL_FATAL(net_listen_tcp((void *)&t.address, 10, &fd), 0);
+	CU_ASSERT_EQUAL_FATAL(getsockname(fd, (void *)&t.address, &len), 0);
+	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, fd, 50, NULL), 0);
+	uv_prepare_init(&t.loop, &t.prepare);
+	uv_prepare_start(&t.prepare, on_prepare);
+}
+
+static void tear_down(void)
+{
+	struct gate_stats stats;
+
+	endpoint_free(t.endpoint);
+	gate_get_stats(t.gate, &stats);
+	CU_ASSERT_EQUAL(stats.exchanges, 0);
+	gate_free(t.gate);
+	session_free(t.client);
+	uv_close((uv_handle_t *)&t.prepare, NULL);
+	uv_run(&t.loop, UV_RUN_DEFAULT);
+	CU_ASSERT_EQUAL(uv_loop_close(&t.loop), 0);
+}
+
+static void turns(unsigned count)
+{
+	while (count-- > 0) {
+		uv_run(&t.loop, UV_RUN_NOWAIT);
+		usleep(500);
+	}
+}
+
+/* ---- the client: HTTP ------------------------------------------------- */
+
+static int dial(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (void *)&t.address,
+	    sizeof(t.address)), 0);
+	turns(2);
+	return fd;
+}
+
+static void send_all(int fd, const void *data, size_t len)
+{
+	const char *p = data;
+
+	while (len > 0) {
+		ssize_t n = send(fd, p, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (n > 0) {
+			p += n;
+			len -= (size_t)n;
+		} else if (errno != EAGAIN) {
+			return;		/* refused: the answer tells */
+		}
+		turns(1);
+	}
+}
+
+static void send_text(int fd, const char *text)
+{
+	send_all(fd, text, strlen(text));
+}
+
+/* Where the body begins, or NULL while the head is not whole. */
+static char *body_of(void)
+{
+	char *end;
+
+	t.in[t.in_len] = '\0';
+	end = strstr(t.in, "\r\n\r\n");
+	return end == NULL ? NULL : end + 4;
+}
+
+static bool is_whole(bool is_head)
+{
+	char *body = body_of(), *length;
+
+	if (body == NULL)
+		return false;
+	if (is_head)
+		return true;
+	length = strstr(t.in, "Content-Length: ");
+	if (length == NULL || length > body)
+		return t.in_len >= 5 &&
+		    memcmp(t.in + t.in_len - 5, "0\r\n\r\n", 5) == 0;
+	return t.in_len - (size_t)(body - t.in) >= strtoul(length + 16, NULL,
+	    10);
+}
+
+/* Collect one response, at most for a second. False: none, or no whole one. */
+static bool receive(int fd, bool is_head)
+{
+	t.in_len = 0;
+	for (int i = 0; i < 1000; i++) {
+		ssize_t n = recv(fd, t.in + t.in_len, IN_MAX - 1 - t.in_len,
+		    MSG_DONTWAIT);
+
+		if (n == 0)
+			return false;
+		if (n > 0)
+			t.in_len += (size_t)n;
+		if (is_whole(is_head))
+			return true;
+		turns(1);
+	}
+	return false;
+}
+
+/* Overwrite the one line that differs from second to second. */
+static void blank_date(void)
+{
+	char *date = strstr(t.in, "Date: ");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(date);
+	memset(date, 'x', strcspn(date, "\r"));
+}
+
+/* ---- the client: sessions --------------------------------------------- */
+
+static void post(int fd, const void *body, size_t len)
+{
+	char head[256];
+
+	snprintf(head, sizeof(head), "POST /nrpc/" ID " HTTP/1.1\r\n"
+	    "Host: x\r\nX-Forwarded-For: 10.1.2.3, \"evil\r\n"
+	    "Content-Length: %zu\r\n\r\n", len);
+	send_text(fd, head);
+	send_all(fd, body, len);
+}
+
+static void ignore_open(void *ctx, struct stream *st, const char *name,
+    size_t name_len)
+{
+	(void)ctx;
+	(void)st;
+	(void)name;
+	(void)name_len;
+}
+
+static void ignore_close(void *ctx, uint64_t code, const char *text)
+{
+	(void)ctx;
+	(void)code;
+	(void)text;
+}
+
+static void make_session(int fd)
+{
+	static const struct session_ops ops = { ignore_open, on_wake,
+	    ignore_close };
+	static const uint8_t id[RECORD_ID_LEN];
+	struct hello h = { .generation = 1, .initial_window = 1 << 20,
+	    .max_streams = 9, .agent = "test" };
+	struct hello_answer a;
+	struct hello_keys k;
+	struct session_config c;
+	struct noise *state;
+	uint8_t out[HELLO_MAX];
+	size_t len;
+
+	CU_ASSERT_EQUAL_FATAL(hello_start(&state, &t.device, t.keys.pub, id,
+	    &h, out, &len), 0);
+	post(fd, out, len);
+	CU_ASSERT_TRUE_FATAL(receive(fd, false));
+	CU_ASSERT_EQUAL_FATAL(hello_finish(state, (uint8_t *)body_of(),
+	    t.in_len - (size_t)(body_of() - t.in), &a, &k), 0);
+	CU_ASSERT_EQUAL_FATAL(a.status, HELLO_CREATED);
+	noise_free(state);
+	session_defaults(&c, true);
+	c.initial_window = 1 << 20;
+	CU_ASSERT_EQUAL_FATAL(session_new(&t.client, id, &c, &ops, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(session_keys(t.client, 1, k.from_client,
+	    k.from_gateway, true), 0);
+	session_peer(t.client, a.initial_window, a.max_streams);
+}
+
+/* An exchange of lane 0 that may be held. */
+static void post_records(int fd, uint64_t hold_ms)
+{
+	struct session_fill f = { .exchange = ++t.exchange,
+	    .take = TAKE_ALL, .head = true, .ack = true,
+	    .hold_ms = hold_ms, .keep = 1 };
+	uint8_t out[4096];
+	bool ended;
+	size_t len;
+
+	session_lane_begin(t.client, 0, t.exchange);
+	len = session_fill(t.client, &f, out, sizeof(out), 1, &ended);
+	post(fd, out, len);
+}
+
+static unsigned held(void)
+{
+	struct gate_stats stats;
+
+	gate_get_stats(t.gate, &stats);
+	return stats.held;
+}
+
+/* ---- the one 404 ------------------------------------------------------ */
+
+static const char not_found[] = "HTTP/1.1 404 Not Found\r\n"
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\r\n"
+    "Content-Type: text/html\r\nContent-Length: 86\r\n\r\n"
+    "<html><head><title>404 Not Found</title></head>"
+    "<body><h1>Not Found</h1></body></html>\n";
+
+static void test_every_stranger_gets_the_same_404(void)
+{
+	static const char *const requests[] = {
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+		"POST /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		"POST /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 7\r\n\r\ngarbage",
+		"POST /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 4\r\n\r\n\xf1\x01\xff\xff",
+		"POST /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
+		    "Transfer-Encoding: chunked\r\n\r\n"
+		    "3\r\nabc\r\n0\r\n\r\n",
+		"POST /nrpc/" ID "x HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 7\r\n\r\ngarbage",
+		"POST /nrpc HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 7\r\n\r\ngarbage",
+		"PUT /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 7\r\n\r\ngarbage",
+		"DELETE /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n\r\n",
+		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+		"BREW /pot HTTP/1.1\r\nHost: x\r\n\r\n",
+	};
+	int fd;
+
+	set_up();
+	fd = dial();		/* and the connection lives through all */
+	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++) {
+		send_text(fd, requests[i]);
+		CU_ASSERT_TRUE_FATAL(receive(fd, false));
+		blank_date();
+		CU_ASSERT_STRING_EQUAL(t.in, not_found);
+	}
+	send_text(fd, "HEAD /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n\r\n");
+	CU_ASSERT_TRUE(receive(fd, true));
+	blank_date();
+	CU_ASSERT_EQUAL(strncmp(t.in, not_found, t.in_len), 0);
+	close(fd);
+	tear_down();
+}
+
+static void test_another_gateways_hello_gets_the_404_too(void)
+{
+	static const uint8_t id[RECORD_ID_LEN];
+	struct hello h = { .generation = 1, .agent = "test" };
+	struct noise_keys other;
+	struct noise *state;
+	uint8_t out[HELLO_MAX];
+	size_t len;
+	int fd;
+
+	set_up();
+	fd = dial();
+	noise_keys_generate(&other);
+	CU_ASSERT_EQUAL_FATAL(hello_start(&state, &t.device, other.pub, id, &h,
+	    out, &len), 0);
+	noise_free(state);
+	post(fd, out, len);
+	CU_ASSERT_TRUE_FATAL(receive(fd, false));
+	blank_date();
+	CU_ASSERT_STRING_EQUAL(t.in, not_found);
+	close(fd);
+	tear_down();
+}
+
+static void test_what_is_too_long_is_refused_alike(void)
+{
+	static const char *const paths[] = { "/nrpc/" ID, "/else" };
+	static char first[512];
+	char head[256];
+	int fd;
+
+	set_up();
+	for (size_t i = 0; i < 2; i++) {
+		fd = dial();
+		snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\n"
+		    "Host: x\r\nContent-Length: %u\r\n\r\n", paths[i],
+		    REQUEST_MAX + 1);
+		send_text(fd, head);
+		CU_ASSERT_TRUE_FATAL(receive(fd, false));
+		blank_date();
+		if (i == 0)
+			memcpy(first, t.in, t.in_len);
+		CU_ASSERT_EQUAL(memcmp(first, t.in, t.in_len), 0);
+		CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "404"));
+		close(fd);
+	}
+	tear_down();
+}
+
+static void test_a_body_without_end_is_cut_off(void)
+{
+	static const char *const paths[] = { "/nrpc/" ID, "/else" };
+	static char chunk[10000];
+	char head[256];
+	int fd;
+
+	set_up();
+	for (size_t i = 0; i < 2; i++) {
+		fd = dial();
+		snprintf(head, sizeof(head), "POST %s HTTP/1.1\r\nHost: x\r\n"
+		    "Transfer-Encoding: chunked\r\n\r\n", paths[i]);
+		send_text(fd, head);
+		for (int n = 0; n < 12; n++) {
+			send_text(fd, "2710\r\n");
+			send_all(fd, chunk, sizeof(chunk));
+			send_text(fd, "\r\n");
+		}
+		CU_ASSERT_FALSE(receive(fd, false));
+		close(fd);
+	}
+	tear_down();
+}
+
+/* ---- exchanges -------------------------------------------------------- */
+
+static void test_a_session_is_admitted_and_knows_its_peer(void)
+{
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_session(fd);
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "200 OK"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in,
+	    "Content-Type: application/octet-stream\r\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "X-Accel-Buffering: no\r\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in,
+	    "Cache-Control: no-store, no-transform\r\n"));
+	post_records(fd, 0);
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_STRING_EQUAL(t.peer, "10.1.2.3,\\x20\\x22evil");
+	close(fd);
+	tear_down();
+}
+
+static void test_a_request_is_held_until_there_is_something(void)
+{
+	struct stream *st;
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_session(fd);
+	CU_ASSERT_EQUAL(stream_open(t.client, "CN=A", &st), 0);
+	post_records(fd, 20000);
+	turns(50);
+	CU_ASSERT_EQUAL(held(), 1);
+	CU_ASSERT_EQUAL(recv(fd, t.in, 1, MSG_DONTWAIT), -1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t.stream);
+	CU_ASSERT_EQUAL(stream_write(t.stream, "hello", 5), 5);
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "Content-Length: "));
+	CU_ASSERT_EQUAL(held(), 0);
+	close(fd);
+	tear_down();
+}
+
+static void test_a_long_answer_streams(void)
+{
+	static char data[500000];
+	struct stream *st;
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_session(fd);
+	CU_ASSERT_EQUAL(stream_open(t.client, "CN=A", &st), 0);
+	post_records(fd, 20000);
+	turns(20);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t.stream);
+	CU_ASSERT_EQUAL(stream_write(t.stream, data, sizeof(data)),
+	    sizeof(data));
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "Transfer-Encoding: chunked"));
+	CU_ASSERT_TRUE(t.in_len > sizeof(data));
+	post_records(fd, 0);		/* and the connection goes on */
+	CU_ASSERT_TRUE(receive(fd, false));
+	close(fd);
+	tear_down();
+}
+
+static void test_a_client_that_leaves_is_noticed_at_once(void)
+{
+	struct gate_stats stats;
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_session(fd);
+	post_records(fd, 20000);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 1);
+	close(fd);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 0);
+	gate_get_stats(t.gate, &stats);
+	CU_ASSERT_EQUAL(stats.exchanges, 0);
+	tear_down();
+}
+
+static void test_the_end_lets_go_of_what_is_held(void)
+{
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_session(fd);
+	post_records(fd, 20000);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 1);
+	tear_down();
+	close(fd);
+}
+
+static void test_another_path_counts_from_the_next_request(void)
+{
+	struct endpoint_limits limits = { "/other", REQUEST_MAX };
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_session(fd);
+	CU_ASSERT_EQUAL(endpoint_reconfigure(t.endpoint, &limits), 0);
+	post_records(fd, 0);
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "404"));
+	close(fd);
+	tear_down();
+}
+
+static void test_many_clients_are_held_side_by_side(void)
+{
+	int fds[30];
+
+	set_up();
+	for (int i = 0; i < 30; i++)
+		fds[i] = dial();
+	make_session(fds[0]);
+	for (int i = 0; i < 30; i++) {
+		post_records(fds[i], 20000);
+		turns(2);
+	}
+	/* Each newer one of the lane lets the one before go. */
+	for (int i = 0; i < 29; i++)
+		CU_ASSERT_TRUE(receive(fds[i], false));
+	CU_ASSERT_EQUAL(held(), 1);
+	for (int i = 0; i < 30; i++)
+		close(fds[i]);
+	tear_down();
+}
+
+static void test_a_unix_socket_serves_as_well(void)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int listener, fd;
+
+	set_up();
+	snprintf(sun.sun_path, sizeof(sun.sun_path),
+	    "/tmp/test_server_endpoint.%ld", (long)getpid());
+	CU_ASSERT_EQUAL_FATAL(net_listen_unix(sun.sun_path, 0600, 5,
+	    &listener), 0);
+	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, listener, 5, NULL),
+	    0);
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (void *)&sun, sizeof(sun)), 0);
+	make_session(fd);
+	post_records(fd, 20000);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 1);
+	close(fd);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 0);
+	unlink(sun.sun_path);
+	tear_down();
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		{ "every stranger gets the same 404",
+		  test_every_stranger_gets_the_same_404 },
+		{ "another gateway's hello gets the 404, too",
+		  test_another_gateways_hello_gets_the_404_too },
+		{ "what is too long is refused alike",
+		  test_what_is_too_long_is_refused_alike },
+		{ "a body without end is cut off",
+		  test_a_body_without_end_is_cut_off },
+		{ "a session is admitted and knows its peer",
+		  test_a_session_is_admitted_and_knows_its_peer },
+		{ "a request is held until there is something",
+		  test_a_request_is_held_until_there_is_something },
+		{ "a long answer streams", test_a_long_answer_streams },
+		{ "a client that leaves is noticed at once",
+		  test_a_client_that_leaves_is_noticed_at_once },
+		{ "the end lets go of what is held",
+		  test_the_end_lets_go_of_what_is_held },
+		{ "another path counts from the next request",
+		  test_another_path_counts_from_the_next_request },
+		{ "many clients are held side by side",
+		  test_many_clients_are_held_side_by_side },
+		{ "a unix socket serves as well",
+		  test_a_unix_socket_serves_as_well },
+		{ NULL, NULL }
+	};
+
+	return unit_main(tests);
+}
