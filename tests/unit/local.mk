@@ -9,6 +9,9 @@ LDADD = tests/unit/libunit.a $(COMMON_LDADD) $(JANSSON_LIBS) $(CUNIT_LIBS)
 unit_tests = \
 	tests/unit/test_backoff \
 	tests/unit/test_buf \
+	tests/unit/test_client_carrier \
+	tests/unit/test_client_setup \
+	tests/unit/test_client_status \
 	tests/unit/test_conf \
 	tests/unit/test_crypto \
 	tests/unit/test_frame \
@@ -39,6 +42,9 @@ unit_tests = \
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 
+tests_unit_test_client_carrier_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
+tests_unit_test_client_setup_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
+tests_unit_test_client_status_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_devices_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_endpoint_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_options_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)

@@ -1,0 +1,479 @@
+#include "config.h"
+
+#include "client/carrier.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <curl/curl.h>
+
+#include "client/carrier_detail.h"
+#include "client/carrier_easy.h"
+#include "client/carrier_pool.h"
+#include "common/err.h"
+
+#define AGAIN_MS 100u		/* before trying again for lack of memory */
+#define GARBAGE_MAX 65536u	/* body bytes of other statuses, then cut */
+
+struct slot {
+	struct carrier *carrier;
+	unsigned number;
+	CURL *easy;		/* NULL before the slot's first exchange */
+	struct carrier_pool *pool;	/* where it is under way, or NULL */
+	bool given_up;		/* cancelled, still to be taken from its pool */
+	bool waiting;		/* posted, still to be put into a pool */
+	const uint8_t *body;
+	size_t len;
+	unsigned url_edition;	/* which URL the handle has */
+	size_t garbage;
+	bool wrong_version;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct carrier {
+	const struct carrier_ops *ops;
+	void *ctx;
+	uv_loop_t *loop;
+	struct carrier_config config;	/* strings are ours */
+	unsigned url_edition;		/* counts changes of the URL */
+	CURLSH *share;			/* cookies and TLS sessions */
+	struct curl_slist *headers;
+	/*
+	 * [0] is for new exchanges. Each other one has an exchange still under
+	 * way, so that there are never more than slots beside it.
+	 */
+	struct carrier_pool **pools;
+	unsigned pool_count;
+	bool stale;			/* the next post opens a new pool */
+	bool untouched;			/* pools[0] has no connection yet */
+	bool unsettled;			/* some slot is given up or waiting */
+	bool curl_ready;
+	uv_timer_t *again;
+	long http_version;	/* of the last response, as libcurl says */
+	unsigned slot_count;
+	struct slot slots[];
+};
+
+static const struct carrier_pool_ops pool_ops;
+
+/* ---- the state of connections ----------------------------------------- */
+
+static bool in_libcurl(const struct carrier *c)
+{
+	for (unsigned i = 0; i < c->pool_count; i++)
+		if (carrier_pool_is_calling(c->pools[i]))
+			return true;
+	return false;
+}
+
+/* Free the pools that are no longer used and have run dry. */
+static void reap_pools(struct carrier *c)
+{
+	unsigned kept = 1;
+
+	for (unsigned i = 1; i < c->pool_count; i++) {
+		if (carrier_pool_transfers(c->pools[i]) == 0)
+			carrier_pool_free(c->pools[i]);
+		else
+			c->pools[kept++] = c->pools[i];
+	}
+	if (c->pool_count > 0)
+		c->pool_count = kept;
+}
+
+/* A new pool at the front. */
+static int renew_pool(struct carrier *c)
+{
+	struct carrier_pool *p;
+	int rc;
+
+	reap_pools(c);
+	assert(c->pool_count <= c->slot_count + 1);
+	rc = carrier_pool_new(&p, c->loop, c->config.max_connections,
+	    &pool_ops, c);
+	if (rc != 0)
+		return rc;
+	memmove(c->pools + 1, c->pools, c->pool_count * sizeof(c->pools[0]));
+	c->pools[0] = p;
+	c->pool_count++;
+	c->stale = false;
+	c->untouched = true;
+	return 0;
+}
+
+/* ---- exchanges -------------------------------------------------------- */
+
+static void note_version(struct carrier *c, CURL *easy)
+{
+	long version = 0;
+
+	(void)curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
+	if (version == 0 || version == c->http_version)
+		return;
+	c->http_version = version;
+	c->ops->on_http_version(c->ctx, version == CURL_HTTP_VERSION_2);
+}
+
+/*
+ * Part of a response. Anything but a 200 is swallowed, and cut when it goes
+ * on for too long.
+ */
+static size_t on_write(char *data, size_t size, size_t count, void *ctx)
+{
+	struct slot *s = ctx;
+	struct carrier *c = s->carrier;
+	long status = 0, version = 0;
+	size_t len = size * count;
+
+	if (s->given_up)
+		return CURL_WRITEFUNC_ERROR;
+	(void)curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200) {
+		s->garbage += len;
+		return s->garbage > GARBAGE_MAX ? CURL_WRITEFUNC_ERROR : len;
+	}
+	(void)curl_easy_getinfo(s->easy, CURLINFO_HTTP_VERSION, &version);
+	if (c->config.http == CARRIER_HTTP_2 &&
+	    version != CURL_HTTP_VERSION_2) {
+		s->wrong_version = true;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	note_version(c, s->easy);
+	c->ops->on_body(c->ctx, s->number, (const uint8_t *)data, len);
+	return s->given_up ? CURL_WRITEFUNC_ERROR : len;
+}
+
+static int prepare_easy(struct slot *s)
+{
+	struct carrier *c = s->carrier;
+	const struct carrier_easy common = {
+		.config = &c->config,
+		.share = c->share,
+		.headers = c->headers,
+		.error = s->error,
+		.on_write = on_write,
+		.ctx = s
+	};
+	void *easy;
+	int rc;
+
+	if (s->easy != NULL)
+		return 0;
+	rc = carrier_easy_new(&easy, &common);
+	if (rc == 0)
+		s->easy = easy;
+	return rc;
+}
+
+static int refresh_url(struct slot *s)
+{
+	const struct carrier *c = s->carrier;
+
+	if (s->url_edition == c->url_edition)
+		return 0;
+	if (curl_easy_setopt(s->easy, CURLOPT_URL, c->config.url) != CURLE_OK)
+		return ERR_NOMEM;
+	s->url_edition = c->url_edition;
+	return 0;
+}
+
+/* Put a posted exchange into the pool in use. */
+static int start(struct slot *s)
+{
+	struct carrier *c = s->carrier;
+	int rc = prepare_easy(s);
+
+	if (rc == 0)
+		rc = refresh_url(s);
+	if (rc == 0 && (c->stale || c->pool_count == 0))
+		rc = renew_pool(c);
+	if (rc != 0)
+		return rc;
+	s->garbage = 0;
+	s->wrong_version = false;
+	s->error[0] = '\0';
+	/* The size first: libcurl would measure the body as a string. */
+	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+	    (curl_off_t)s->len);
+	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body);
+	rc = carrier_pool_add(c->pools[0], s->easy);
+	if (rc != 0)
+		return rc;
+	s->pool = c->pools[0];
+	s->waiting = false;
+	return 0;
+}
+
+static void on_again(uv_timer_t *timer);
+
+/* Do what could not be done while libcurl was running. */
+static void settle(struct carrier *c)
+{
+	bool short_of_memory = false;
+
+	if (in_libcurl(c))
+		return;
+	for (unsigned i = 0; i < c->slot_count && c->unsettled; i++) {
+		struct slot *s = &c->slots[i];
+
+		if (s->given_up) {
+			carrier_pool_remove(s->pool, s->easy);
+			s->pool = NULL;
+			s->given_up = false;
+		}
+		if (s->waiting && start(s) != 0)
+			short_of_memory = true;
+	}
+	c->unsettled = short_of_memory;
+	reap_pools(c);
+	if (short_of_memory)
+		uv_timer_start(c->again, on_again, AGAIN_MS, 0);
+}
+
+static void on_again(uv_timer_t *timer)
+{
+	settle(timer->data);
+}
+
+static void on_settled(void *ctx)
+{
+	struct carrier *c = ctx;
+
+	c->untouched = false;
+	settle(c);
+}
+
+/* How did it end? detail is empty or has been filled in. */
+static enum carrier_result judge(struct slot *s, CURLcode code,
+    unsigned status, char detail[CARRIER_DETAIL_MAX])
+{
+	detail[0] = '\0';
+	if (s->wrong_version) {
+		snprintf(detail, CARRIER_DETAIL_MAX, "the web server does not "
+		    "speak HTTP/2, but http = 2 is configured");
+		return CARRIER_FAILED;
+	}
+	if (status >= 100 && status != 200 &&
+	    (code == CURLE_OK || code == CURLE_WRITE_ERROR)) {
+		carrier_detail_status(status, detail, CARRIER_DETAIL_MAX);
+		return CARRIER_STATUS;
+	}
+	if (code == CURLE_OK && status == 200)
+		return CARRIER_DONE;
+	carrier_detail_failure(s->easy, (int)code, s->error, detail,
+	    CARRIER_DETAIL_MAX);
+	return CARRIER_FAILED;
+}
+
+static void on_done(void *ctx, void *easy, int code)
+{
+	struct carrier *c = ctx;
+	char detail[CARRIER_DETAIL_MAX];
+	enum carrier_result result;
+	struct slot *s = NULL;
+	long status = 0;
+
+	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &s);
+	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	s->pool = NULL;
+	if (s->given_up) {
+		s->given_up = false;	/* on_settled starts what follows */
+		return;
+	}
+	result = judge(s, (CURLcode)code, (unsigned)status, detail);
+	if (result == CARRIER_DONE)
+		note_version(c, easy);
+	s->body = NULL;
+	c->ops->on_end(c->ctx, s->number, result, (unsigned)status, detail);
+}
+
+static const struct carrier_pool_ops pool_ops = {
+	.on_done = on_done,
+	.on_settled = on_settled
+};
+
+int carrier_set_url(struct carrier *c, const char *url)
+{
+	char *copy = strdup(url);
+
+	if (copy == NULL)
+		return ERR_NOMEM;
+	free((char *)c->config.url);
+	c->config.url = copy;
+	c->url_edition++;
+	return 0;
+}
+
+void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, bool fresh)
+{
+	struct slot *s = &c->slots[slot];
+
+	assert(slot < c->slot_count && !s->waiting);
+	assert(s->pool == NULL || s->given_up);
+	/*
+	 * Several exchanges that ask for fresh connections in the same turn of
+	 * the loop share one new pool.
+	 */
+	if (fresh && !c->untouched)
+		c->stale = true;
+	s->body = body;
+	s->len = len;
+	s->waiting = true;
+	c->unsettled = true;
+	settle(c);
+}
+
+void carrier_cancel(struct carrier *c, unsigned slot)
+{
+	struct slot *s = &c->slots[slot];
+
+	assert(slot < c->slot_count);
+	s->waiting = false;
+	if (s->pool == NULL)
+		return;
+	s->given_up = true;
+	c->unsettled = true;
+	settle(c);
+}
+
+void carrier_network_changed(struct carrier *c)
+{
+	c->stale = true;
+}
+
+const char *carrier_http_name(const struct carrier *c)
+{
+	switch (c->http_version) {
+	case CURL_HTTP_VERSION_1_0:
+		return "HTTP/1.0";
+	case CURL_HTTP_VERSION_1_1:
+		return "HTTP/1.1";
+	case CURL_HTTP_VERSION_2:
+		return "HTTP/2";
+	default:
+		return "";
+	}
+}
+
+/* ---- beginning and end ------------------------------------------------ */
+
+static int copy_string(const char *from, const char **to)
+{
+	*to = from != NULL ? strdup(from) : NULL;
+	return from != NULL && *to == NULL ? ERR_NOMEM : 0;
+}
+
+static int copy_config(struct carrier *c, const struct carrier_config *from)
+{
+	struct carrier_config *to = &c->config;
+
+	*to = *from;
+	to->url = to->ca_file = to->proxy = NULL;
+	if (copy_string(from->url, &to->url) != 0 ||
+	    copy_string(from->ca_file, &to->ca_file) != 0 ||
+	    copy_string(from->proxy, &to->proxy) != 0)
+		return ERR_NOMEM;
+	return 0;
+}
+
+static int add_header(struct carrier *c, const char *line)
+{
+	struct curl_slist *longer = curl_slist_append(c->headers, line);
+
+	if (longer == NULL)
+		return ERR_NOMEM;
+	c->headers = longer;
+	return 0;
+}
+
+static int open_libcurl(struct carrier *c)
+{
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return ERR_NOMEM;
+	c->curl_ready = true;
+	c->share = curl_share_init();
+	if (c->share == NULL)
+		return ERR_NOMEM;
+	if (curl_share_setopt(c->share, CURLSHOPT_SHARE,
+	    CURL_LOCK_DATA_COOKIE) != CURLSHE_OK ||
+	    curl_share_setopt(c->share, CURLSHOPT_SHARE,
+	    CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
+		return ERR_NOMEM;
+	/* Waiting for "100 Continue" would cost a round trip. */
+	if (add_header(c, "Expect:") != 0 || add_header(c, "Accept:") != 0)
+		return ERR_NOMEM;
+	return add_header(c, "Content-Type: application/octet-stream");
+}
+
+int carrier_new(struct carrier **out, uv_loop_t *loop,
+    const struct carrier_config *config, const struct carrier_ops *ops,
+    void *ctx)
+{
+	struct carrier *c;
+	int rc;
+
+	c = calloc(1, sizeof(*c) + config->slots * sizeof(c->slots[0]));
+	if (c == NULL)
+		return ERR_NOMEM;
+	c->ops = ops;
+	c->ctx = ctx;
+	c->loop = loop;
+	c->slot_count = config->slots;
+	c->url_edition = 1;
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		c->slots[i].carrier = c;
+		c->slots[i].number = i;
+	}
+	rc = copy_config(c, config);
+	if (rc == 0)
+		rc = open_libcurl(c);
+	if (rc == 0)
+		rc = prepare_easy(&c->slots[0]);
+	c->again = calloc(1, sizeof(*c->again));
+	c->pools = calloc(c->slot_count + 2, sizeof(c->pools[0]));
+	if (rc == 0 && (c->again == NULL || c->pools == NULL))
+		rc = ERR_NOMEM;
+	if (rc != 0) {
+		free(c->again);		/* no handle yet */
+		c->again = NULL;
+		carrier_free(c);
+		return rc;
+	}
+	uv_timer_init(loop, c->again);
+	c->again->data = c;
+	*out = c;
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+void carrier_free(struct carrier *c)
+{
+	if (c == NULL)
+		return;
+	for (unsigned i = 0; i < c->slot_count; i++) {
+		if (c->slots[i].pool != NULL)
+			carrier_pool_remove(c->slots[i].pool,
+			    c->slots[i].easy);
+		curl_easy_cleanup(c->slots[i].easy);
+	}
+	for (unsigned i = 0; i < c->pool_count; i++)
+		carrier_pool_free(c->pools[i]);
+	if (c->again != NULL)
+		uv_close((uv_handle_t *)c->again, on_timer_closed);
+	free(c->pools);
+	curl_slist_free_all(c->headers);
+	curl_share_cleanup(c->share);
+	if (c->curl_ready)
+		curl_global_cleanup();
+	free((char *)c->config.url);
+	free((char *)c->config.ca_file);
+	free((char *)c->config.proxy);
+	free(c);
+}

@@ -1,0 +1,28 @@
+/*
+ * What all exchanges have in common: how a libcurl easy handle is set up once,
+ * to be used again and again. Part of the carrier; only the URL and the body
+ * are set for each exchange.
+ */
+#ifndef CLIENT_CARRIER_EASY_H
+#define CLIENT_CARRIER_EASY_H
+
+#include <stddef.h>
+
+struct carrier_config;
+
+struct carrier_easy {
+	const struct carrier_config *config;
+	void *share;		/* libcurl's, for cookies and TLS sessions */
+	void *headers;		/* libcurl's list */
+	char *error;		/* room for libcurl's description */
+	size_t (*on_write)(char *data, size_t size, size_t count, void *ctx);
+	void *ctx;		/* for on_write; and the private data */
+};
+
+/*
+ * A libcurl easy handle, to be freed by libcurl's own function. 0, ERR_NOMEM,
+ * or ERR_CONFIG when libcurl does not take a setting.
+ */
+int carrier_easy_new(void **out, const struct carrier_easy *common);
+
+#endif

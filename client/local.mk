@@ -1,0 +1,37 @@
+CLIENT_LDADD = client/libclient.a $(COMMON_LDADD) $(CURL_LIBS) $(JANSSON_LIBS)
+
+noinst_LIBRARIES += client/libclient.a
+client_libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
+client_libclient_a_SOURCES = \
+	client/carrier.c \
+	client/carrier.h \
+	client/carrier_detail.c \
+	client/carrier_detail.h \
+	client/carrier_easy.c \
+	client/carrier_easy.h \
+	client/carrier_pool.c \
+	client/carrier_pool.h \
+	client/guests.c \
+	client/guests.h \
+	client/listener.c \
+	client/listener.h \
+	client/netwatch.c \
+	client/netwatch.h \
+	client/options.c \
+	client/options.h \
+	client/run.c \
+	client/run.h \
+	client/settings.c \
+	client/settings.h \
+	client/setup.c \
+	client/setup.h \
+	client/status.c \
+	client/status.h \
+	client/status_json.c \
+	client/status_show.c \
+	client/tunnel.c \
+	client/tunnel.h
+
+bin_PROGRAMS += client/nrpc-tunnel
+client_nrpc_tunnel_SOURCES = client/main.c
+client_nrpc_tunnel_LDADD = $(CLIENT_LDADD)
