@@ -1,9 +1,11 @@
 # The programs that tests and quickstart talk to; they need no CUnit.
+include tests/support/local.mk
 
 if CAN_CHECK
 include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/sim/local.mk
+include tests/system/local.mk
 else
 check-local:
 	@echo "make check: missing: $(CHECK_MISSING); install with" >&2

@@ -1,0 +1,23 @@
+# The stand-in Domino, the guests that talk to it, and the link between.
+check_LIBRARIES += tests/support/libsupport.a
+tests_support_libsupport_a_SOURCES = \
+	tests/support/address.c \
+	tests/support/address.h \
+	tests/support/pattern.c \
+	tests/support/pattern.h \
+	tests/support/peer.c \
+	tests/support/peer.h \
+	tests/support/script.c \
+	tests/support/script.h \
+	tests/support/tally.c \
+	tests/support/tally.h
+
+support_programs = \
+	tests/support/domino \
+	tests/support/guest \
+	tests/support/relay
+
+check_PROGRAMS += $(support_programs)
+tests_support_domino_LDADD = tests/support/libsupport.a $(UV_LIBS)
+tests_support_guest_LDADD = tests/support/libsupport.a $(UV_LIBS)
+tests_support_relay_LDADD = tests/support/libsupport.a $(UV_LIBS)

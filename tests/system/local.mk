@@ -1,0 +1,24 @@
+# Both daemons, a real web server and the stand-in Domino on loopback.
+system_tests = \
+	tests/system/admission.test \
+	tests/system/bulk.test \
+	tests/system/closing.test \
+	tests/system/configuration-errors.test \
+	tests/system/connections-cut.test \
+	tests/system/distance.test \
+	tests/system/drain-and-reload.test \
+	tests/system/exchange-cost.test \
+	tests/system/gateway-restarted.test \
+	tests/system/many-streams.test \
+	tests/system/nginx-restarted.test \
+	tests/system/nrpc-answer.test \
+	tests/system/routing.test \
+	tests/system/stalled-reader.test
+
+TESTS += $(system_tests)
+EXTRA_DIST += $(system_tests) \
+	tests/system/harness.py
+
+# They measure time and memory: beside other tests, but one after the other.
+TEST_LOG_COMPILER = $(FLOCK) $(PYTHON) -B
+CLEANFILES += system-tests.lock
