@@ -310,7 +310,8 @@ static void start_main(struct call *c)
 	struct guest *g = c->g;
 
 	c->phase = PHASE_MAIN;
-	c->lap_ns = uv_hrtime();
+	if (play_of(c) != PLAY_PROBE)	/* its packet was the question */
+		c->lap_ns = uv_hrtime();
 	switch (play_of(c)) {
 	case PLAY_PROBE:
 		peer_take(c->peer, 2, 2);
@@ -374,6 +375,7 @@ static void on_dribble(uv_timer_t *timer)
 
 static void send_packet(struct call *c)
 {
+	c->lap_ns = uv_hrtime();
 	if (c->g->dribble_ms > 0 && c->packet_len > 0) {
 		uv_timer_start(&c->timer, on_dribble, 0, c->g->dribble_ms);
 		return;
