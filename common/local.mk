@@ -35,6 +35,7 @@ common_libengine_a_SOURCES = \
 	common/pages.h \
 	common/ranges.c \
 	common/ranges.h \
+	common/receive.c \
 	common/record.c \
 	common/record.h \
 	common/recvq.c \

@@ -1,6 +1,6 @@
 /*
- * What session.c (receiving), fill.c (sending) and stream.c (the streams'
- * owners) share. Nobody else includes this.
+ * What session.c (keys and state), receive.c, fill.c (sending) and stream.c
+ * (the streams' owners) share. Nobody else includes this.
  */
 #ifndef COMMON_SESSION_IMPL_H
 #define COMMON_SESSION_IMPL_H
@@ -95,11 +95,20 @@ struct session {
 	uint8_t plain[RECORD_PLAIN_MAX];
 };
 
+/* Bytes that the peer has to keep for want of an ACK before we hurry. */
+#define SESSION_OWED_MAX 65536u
+
+/* session.c: the offered keys become the ones in use. */
+void session_adopt(struct session *s);
+
 /* stream.c, for the others: */
 struct stream *stream_find(struct session *s, uint64_t id);
 int stream_create(struct session *s, uint64_t id, bool local,
     struct stream **out);
 void stream_destroy(struct stream *st);
+
+/* It is gone at the other end, or the session is: tell its owner, forget it. */
+void stream_drop(struct stream *st, uint64_t code);
 
 /* Free it if both halves are over and nobody holds it. */
 void stream_settle(struct stream *st);

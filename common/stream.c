@@ -182,6 +182,17 @@ void stream_destroy(struct stream *st)
 	free(st);
 }
 
+void stream_drop(struct stream *st, uint64_t code)
+{
+	const struct stream_ops *ops = st->ops;
+	void *user = st->user;
+
+	st->ops = NULL;
+	if (ops != NULL)
+		ops->on_reset(user, st, code);
+	stream_destroy(st);
+}
+
 void stream_settle(struct stream *st)
 {
 	if (!st->is_released || st->open == CTL_QUEUED ||
