@@ -10,6 +10,7 @@
 
 #define KNOCK_MS 250u		/* knocking does not make attempts denser */
 #define TRIM_MS 2000u		/* of quiet, then only one is held */
+#define RENEW_MS 1000u		/* before a hold is over, the next begins */
 #define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
 
 void lanes_defaults(struct lanes_config *c)
@@ -96,6 +97,13 @@ unsigned lanes_usable(const struct lanes *l)
 	return l->http2 ? l->cfg.lanes_h2 : l->cfg.lanes;
 }
 
+uint32_t lanes_renew_ms(const struct lanes *l)
+{
+	uint32_t tenth = l->hold_ms / 10;
+
+	return tenth < RENEW_MS ? tenth : RENEW_MS;
+}
+
 /* ---- what is due ------------------------------------------------------ */
 
 /* When an exchange has been silent for too long. */
@@ -138,11 +146,10 @@ static unsigned free_lane(const struct lanes *l)
 	return SESSION_LANES;
 }
 
-/* Is there an exchange that began after the last failure? */
 static bool probe_under_way(const struct lanes *l)
 {
 	for (unsigned i = 0; i < SESSION_LANES; i++)
-		if (l->slot[i].busy && l->slot[i].start_ms >= l->round_ms)
+		if (l->slot[i].busy && l->slot[i].probe)
 			return true;
 	return false;
 }
@@ -191,9 +198,25 @@ static void send_queued(struct lanes *l, uint64_t now_ms)
 }
 
 /*
+ * When the newest of those held is to be replaced: a little before its time
+ * is over, so that the gateway always has one. On HTTP/1.1 that also takes
+ * turns between two connections, and neither goes cold: the next question
+ * does not wait for a TLS handshake.
+ */
+static uint64_t renew_at(const struct lanes *l)
+{
+	uint64_t newest = 0;
+
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && l->slot[i].holding &&
+		    l->slot[i].start_ms > newest)
+			newest = l->slot[i].start_ms;
+	return newest + l->hold_ms - lanes_renew_ms(l);
+}
+
+/*
  * When an empty request is to be parked, or sent for the ACK in it, or after
  * a busy time to have those that are held and no longer needed answered.
- * UINT64_MAX: there is no need, for one is held.
  */
 static uint64_t park_at(const struct lanes *l)
 {
@@ -205,7 +228,8 @@ static uint64_t park_at(const struct lanes *l)
 		return l->active_ms + l->cfg.quiet_ms;
 	if (session_owes_ack(l->session))
 		return l->active_ms + SESSION_ACK_MS;
-	return held > l->keep ? l->active_ms + TRIM_MS : UINT64_MAX;
+	return held > l->keep && l->trim ? l->active_ms + TRIM_MS :
+	    renew_at(l);
 }
 
 static bool greeting(const struct lanes *l)

@@ -8,6 +8,8 @@
 
 #include "common/err.h"
 
+#define WARM_CONNECTIONS 3u
+
 /* A device that is not let in asks again this much less often. */
 #define DENIED_FACTOR 4u
 
@@ -132,6 +134,8 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 static void welcome(struct lanes *l, const struct hello_answer *a,
     const struct hello_keys *k, uint64_t now_ms)
 {
+	unsigned warm = l->http2 ? 1 : WARM_CONNECTIONS;
+
 	if (enter(l, a, k, now_ms) != 0) {
 		lanes_discard(l);
 		lanes_set_state(l, LANES_DOWN, "the session could not be set up");
@@ -141,11 +145,12 @@ static void welcome(struct lanes *l, const struct hello_answer *a,
 	l->hello_ms = l->alive_ms = now_ms;
 	l->linger_ms = a->linger_ms;
 	/*
-	 * Two at once: on HTTP/1.1 that makes two warm connections, one for
-	 * the request that is held and one for the next question.
+	 * On HTTP/1.1 several at once make several warm connections: one for
+	 * the request that is held, one for the next question, one for a
+	 * connection of Notes' that ends or begins meanwhile.
 	 */
-	if (l->need_hello)
-		l->slot[0].restart = l->slot[1].restart = true;
+	for (unsigned i = 0; l->need_hello && i < warm; i++)
+		l->slot[i].restart = true;
 	l->need_hello = false;
 	l->rounds = 0;
 	l->retry_ms = 0;	/* the back-off goes on until records pass */

@@ -16,6 +16,7 @@
 struct slot {
 	bool busy;
 	bool holding;		/* asked to be held */
+	bool probe;		/* tries a path that has failed */
 	bool answered;		/* the first byte of the response is there */
 	bool ended;		/* END for this exchange has arrived */
 	bool bad;		/* something in the response did not open */
@@ -70,6 +71,7 @@ struct lanes {
 	unsigned hold_patience;	/* so many, before a longer one is tried */
 	uint64_t active_ms;		/* something was sent or received */
 	unsigned keep;			/* to have held while bulk comes in */
+	bool trim;			/* the last request asked for one more held */
 	bool closing, over;
 	struct lanes_stats stats;
 };
@@ -97,6 +99,9 @@ void lanes_cancel_all(struct lanes *l);
 unsigned lanes_held(const struct lanes *l);
 unsigned lanes_busy(const struct lanes *l);
 unsigned lanes_usable(const struct lanes *l);
+
+/* How long before the end of its hold a parked request is replaced. */
+uint32_t lanes_renew_ms(const struct lanes *l);
 
 void lanes_set_state(struct lanes *l, enum lanes_state state,
     const char *why);

@@ -58,6 +58,7 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 	struct slot *s = &l->slot[slot];
 
 	s->busy = true;
+	s->probe = l->rounds > 0;
 	s->answered = s->ended = s->bad = s->restart = false;
 	s->answer_bytes = 0;
 	s->records = 0;
@@ -85,8 +86,7 @@ static size_t body_wanted(const struct lanes *l, enum session_take take)
  * it, one for each question that is open. What tries a doubtful path is not
  * held, for only its answer shows that the path works.
  */
-static void choose_hold(struct lanes *l, struct session_fill *f, size_t room,
-    uint64_t now_ms)
+static void choose_hold(struct lanes *l, struct session_fill *f, size_t room)
 {
 	unsigned held = lanes_held(l), most = lanes_usable(l) / 2;
 
@@ -96,7 +96,7 @@ static void choose_hold(struct lanes *l, struct session_fill *f, size_t room,
 	    held >= l->keep))
 		return;
 	f->hold_ms = l->hold_ms;
-	if (session_has_work(l->session, TAKE_ALL, now_ms))
+	if (l->trim)	/* a question, or part of one */
 		f->keep = held + 1;
 	if (f->keep < l->keep)
 		f->keep = l->keep;
@@ -121,7 +121,8 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 		lanes_wait(l, now_ms);
 		return;
 	}
-	choose_hold(l, &f, room, now_ms);
+	l->trim = session_has_work(l->session, TAKE_ALL, now_ms);
+	choose_hold(l, &f, room);
 	s->body_len = session_fill(l->session, &f, s->body, room, now_ms,
 	    &ended);
 	if (s->body_len == 0) {		/* the keys are used up */
@@ -253,7 +254,8 @@ static void learn_hold(struct lanes *l, const struct slot *s, bool good,
 		return;
 	if (good) {
 		l->short_holds = 0;
-		if (waited < hold || ++l->good_holds < l->hold_patience)
+		if (waited + lanes_renew_ms(l) < hold ||
+		    ++l->good_holds < l->hold_patience)
 			return;
 		l->good_holds = 0;
 		hold += hold / 20;
@@ -311,7 +313,7 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 		if (l->body_now > l->body_max)
 			l->body_now = l->body_max;
 	}
-	if (l->rounds > 0 && s->start_ms >= l->round_ms)
+	if (l->rounds > 0 && s->probe)
 		doubt_older(l);
 	l->rounds = 0;
 	l->retry_ms = 0;

@@ -479,8 +479,11 @@ bool world_is_over(struct world *w)
 bool world_is_idle(struct world *w)
 {
 	struct session *s = lanes_session(w->lanes);
-	/* What follows on new keys is held beside those from before. */
-	unsigned held = 1 + 2 * (w->client.hold_ms / w->client.rekey_ms);
+	/*
+	 * One, and another while the one is replaced; what follows on new keys
+	 * is held beside those from before.
+	 */
+	unsigned held = 2 + 2 * (w->client.hold_ms / w->client.rekey_ms);
 
 	return world_is_up(w) && s != NULL && session_is_idle(s) &&
 	    session_is_idle(gate_session_session(w->session)) &&
