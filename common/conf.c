@@ -405,7 +405,7 @@ out:
 	return rc;
 }
 
-/* The whole file; *len is at most FILE_MAX, or FILE_MAX + 1 when it is larger. */
+/* The whole file; *len is FILE_MAX + 1 when it is larger than FILE_MAX. */
 static int slurp(const char *path, char **text, size_t *len)
 {
 	FILE *f = fopen(path, "r");

@@ -18,9 +18,9 @@
 #define KEYFILE_WHY_MAX 512u
 
 /*
- * Read a secret key and derive the pair. The file is owner's, or root's. 0; on failure ERR_NOENT, ERR_IO or
- * ERR_CONFIG (a wrong mode, owner or content) and, in why, one sentence for
- * people naming the file, the line and the remedy ("device.key: mode 0644 lets
+ * Read a secret key and derive the pair. The file has to belong to owner, or
+ * to root. 0; on failure ERR_NOENT, ERR_IO or ERR_CONFIG (a wrong mode, owner
+ * or content) and, in why, one sentence for people naming the file, the line and the remedy ("device.key: mode 0644 lets
  * others read the key; run: chmod 600 device.key").
  */
 int keyfile_read(const char *path, uid_t owner, struct noise_keys *out,

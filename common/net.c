@@ -173,7 +173,7 @@ const char *net_text(const struct sockaddr *sa, char *out, size_t out_len)
 	return out;
 }
 
-/* Non-blocking and closed on exec; by fcntl, since not every system has flags. */
+/* Non-blocking, closed on exec; by fcntl: not every system has flags. */
 static int set_flags(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
