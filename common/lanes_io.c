@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 
+#define KEEP_BULK 2u		/* to be held while bulk comes in */
 #define HELD_MAX 8u		/* asked to be held at once, at most */
 #define BODY_MIN 16384u		/* never halved below this */
 #define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
@@ -153,8 +154,8 @@ static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
 		return;
 	if (seen.end_lane == lane && seen.end_exchange == s->exchange)
 		s->ended = true;
-	/* More is waiting there: have two held, so that none is missing. */
-	l->keep = seen.backlog > 0 ? 2 : 1;
+	/* More is waiting there: so that no response waits for a request. */
+	l->keep = seen.backlog > 0 ? KEEP_BULK : 1;
 }
 
 /* Gather the rest of a record that came in pieces. Returns bytes used. */
@@ -215,8 +216,11 @@ void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
 	s->answered = true;
 	s->heard_ms = now_ms;
 	if (s->answer_bytes <= BULK_ANSWER &&
-	    s->answer_bytes + len > BULK_ANSWER)
-		l->ops->on_wake(l->ctx);	/* another is to be parked */
+	    s->answer_bytes + len > BULK_ANSWER) {
+		/* One to go on with the bulk, one for what is small. */
+		l->keep = KEEP_BULK;
+		l->ops->on_wake(l->ctx);
+	}
 	s->answer_bytes += len;
 	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
 		s->bad = true;

@@ -38,7 +38,7 @@ struct stream {
 	struct sendq out;
 	struct recvq in;
 	uint64_t window;	/* what we would like to grant, bytes */
-	uint64_t used;		/* bytes consumed since it last doubled */
+	uint64_t used;		/* bytes consumed since it last grew */
 	uint64_t consumed_at;	/* session's `consumed` when last read from */
 	uint64_t burst;		/* bytes sent without a pause */
 	uint64_t burst_ms;	/* when the last of them was sent */

@@ -330,8 +330,8 @@ static unsigned wide_streams(const struct session *s)
 }
 
 /*
- * The window that this stream may have now. It doubles each time that it has
- * been used up; what goes beyond the initial window comes out of the
+ * The window that this stream may have now. It grows fourfold each time that
+ * it has been used up; what goes beyond the initial window comes out of the
  * session's pool, which the streams that grew share evenly.
  */
 static uint64_t fair_window(struct stream *st)
@@ -342,7 +342,7 @@ static uint64_t fair_window(struct stream *st)
 
 	if (st->used >= st->window && st->window < s->cfg.window_max) {
 		st->used = 0;
-		st->window *= 2;
+		st->window *= 4;
 		if (st->window > s->cfg.window_max)
 			st->window = s->cfg.window_max;
 	}

@@ -300,7 +300,7 @@ const struct conf_setting settings_table[] = {
 	GATEWAY("request_max", false, set_request_max, "SIZE",
 	    "bytes of one request (1M)"),
 	GATEWAY("response_first", false, set_response_first, "SIZE",
-	    "a response's cap at first, in bytes (1000000)"),
+	    "a response's cap at first (4M)"),
 	GATEWAY("response_max", false, set_response_max, "SIZE",
 	    "and where the path streams (256M)"),
 	GATEWAY("response_time", false, set_response_time, "TIME",

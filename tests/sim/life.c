@@ -87,7 +87,9 @@ static void gather_storm(struct world *w, struct weather *all)
 static bool watch_rest(struct world *w)
 {
 	uint64_t posts = w->net.posts, runs = w->runs;
-	uint64_t most = IDLE_MS / 20000, patience = w->faults.path.silence_ms;
+	/* Three a minute, and one that the storm's last exchange caused. */
+	uint64_t most = IDLE_MS / 20000 + 1;
+	uint64_t patience = w->faults.path.silence_ms;
 
 	most += 3 * (IDLE_MS / w->client.rekey_ms);
 	/* Faults look like a proxy without patience, and some have little. */

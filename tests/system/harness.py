@@ -566,10 +566,14 @@ class World:
                  "-nodes"]
         if not (at / "ca.crt").exists():
             self.run("openssl", "req", "-x509", *curve, "-days", "2",
-                     "-subj", "/CN=Test CA", "-keyout", at / "ca.key",
+                     "-subj", "/CN=Test CA", "-addext",
+                     "keyUsage=critical,keyCertSign,cRLSign",
+                     "-keyout", at / "ca.key",
                      "-out", at / "ca.crt")
         (at / "san.cnf").write_text(
-            "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+            "authorityKeyIdentifier=keyid\n"
+            "subjectKeyIdentifier=hash\n")
         self.run("openssl", "req", *curve, "-subj", "/CN=" + common_name,
                  "-keyout", at / "server.key", "-out", at / "server.csr")
         self.run("openssl", "x509", "-req", "-in", at / "server.csr",
