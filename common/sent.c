@@ -5,6 +5,9 @@
 #include <assert.h>
 #include <stdlib.h>
 
+/* Kept for reuse; a session that was busy once does not stay large. */
+#define SPARE_MAX 64u
+
 void sent_init(struct sent *s)
 {
 	*s = (struct sent){ 0 };
@@ -36,10 +39,12 @@ struct sent_record *sent_new(struct sent *s)
 
 	if (s->count >= SENT_RECORDS_MAX)
 		return NULL;
-	if (r != NULL)
+	if (r != NULL) {
 		s->free = r->next;
-	else
+		s->spare--;
+	} else {
 		r = malloc(sizeof(*r));
+	}
 	if (r == NULL)
 		return NULL;
 	r->count = 0;
@@ -60,9 +65,14 @@ void sent_push(struct sent *s, uint64_t lane, struct sent_record *r)
 
 void sent_drop(struct sent *s, struct sent_record *r)
 {
+	s->count--;
+	if (s->spare >= SPARE_MAX) {
+		free(r);
+		return;
+	}
+	s->spare++;
 	r->next = s->free;
 	s->free = r;
-	s->count--;
 }
 
 /* The fate of a record is known. */

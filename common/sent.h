@@ -39,7 +39,8 @@ struct sent {
 	struct {
 		struct sent_record *head, **tail;
 	} lane[SESSION_LANES];
-	struct sent_record *free;
+	struct sent_record *free;	/* for reuse */
+	unsigned spare;			/* how many of those */
 	unsigned count;			/* records taken by sent_new */
 	unsigned carrying;		/* those pushed that hold items */
 };

@@ -12,7 +12,7 @@
 #include "common/session.h"
 
 #define STREAM_BUCKETS 256u
-#define PAGES_KEEP 64u		/* free pages kept for reuse: 256 KiB */
+#define PAGES_KEEP 16u		/* free pages kept for reuse: 64 KiB */
 
 /* A control frame that must arrive: OPEN and RESET. */
 enum ctl { CTL_NONE, CTL_QUEUED, CTL_SENT, CTL_ACKED };
