@@ -324,7 +324,7 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 		return;
 	lanes_cancel_all(l);
 	l->rounds = 1;		/* fresh connections */
-	l->round_ms = now_ms;
+	l->round_ms = l->failing_ms = now_ms;
 	l->retry_ms = 0;
 	l->short_holds = l->good_holds = 0;
 	l->hold_patience = 1;

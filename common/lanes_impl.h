@@ -59,6 +59,7 @@ struct lanes {
 	 */
 	unsigned rounds;
 	uint64_t round_ms;
+	uint64_t failing_ms;		/* when the first of them was */
 	uint64_t retry_ms;		/* not before */
 	uint64_t attempt_ms;		/* the last attempt */
 	struct backoff backoff;

@@ -14,6 +14,7 @@
 #define BODY_MIN 16384u		/* never halved below this */
 #define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
 #define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
+#define DOWN_MS 1000u		/* failing for so long, the tunnel is down */
 #define PATIENCE_MAX 64u	/* good holds before a longer one is tried */
 #define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define BULK_ANSWER 65536u	/* a response above this size is bulk */
@@ -344,10 +345,14 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 		return;
 	l->rounds++;
 	l->round_ms = now_ms;
-	if (l->rounds == 1)	/* once more at once, on a fresh connection */
+	if (l->rounds == 1) {	/* once more at once, on a fresh connection */
+		l->failing_ms = now_ms;
 		return;
+	}
 	lanes_wait(l, now_ms);
-	lanes_set_state(l, LANES_DOWN, why);
+	/* A moment of trouble is not worth sending Notes elsewhere for. */
+	if (now_ms - l->failing_ms >= DOWN_MS)
+		lanes_set_state(l, LANES_DOWN, why);
 }
 
 /* The body was too large for something on the way: remember, and halve. */
