@@ -35,7 +35,8 @@ enum lanes_result {
 struct lanes_ops {
 	/*
 	 * POST body[0..len) now. It stays valid until lanes_on_end for this
-	 * slot, or cancel. fresh: not on a connection that exists already.
+	 * slot, or cancel. fresh: not on a connection that exists already,
+	 * nor is any of those used for what is posted later.
 	 */
 	void (*post)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	    bool fresh);

@@ -17,6 +17,7 @@ struct net_conn {
 	unsigned users;		/* calls on it */
 	bool dead;		/* silent for good, and nobody knows */
 	bool closed;
+	bool retired;		/* no new call goes out on it */
 };
 
 struct net_call {
@@ -420,8 +421,11 @@ static struct net_conn *choose_conn(struct net *n, bool fresh, bool *is_new)
 	struct net_conn *c;
 
 	*is_new = false;
-	for (c = n->conns; !fresh && c != NULL; c = c->next)
-		if (!c->closed && (n->faults->path.http2 || c->users == 0))
+	/* As the carrier does it: with one doubted, all are. */
+	for (c = n->conns; fresh && c != NULL; c = c->next)
+		c->retired = true;
+	for (c = n->conns; c != NULL; c = c->next)
+		if (!c->closed && !c->retired && (n->faults->path.http2 || c->users == 0))
 			return c;
 	c = must(calloc(1, sizeof(*c)));
 	c->next = n->conns;
