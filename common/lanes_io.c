@@ -15,7 +15,7 @@
 #define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
 #define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
 #define DOWN_MS 1000u		/* failing for so long, the tunnel is down */
-#define PATIENCE_MAX 64u	/* good holds before a longer one is tried */
+#define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
 #define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define BULK_ANSWER 65536u	/* a response above this size is bulk */
 
@@ -263,7 +263,7 @@ static void learn_hold(struct lanes *l, const struct slot *s, bool good,
 		    ++l->good_holds < l->hold_patience)
 			return;
 		l->good_holds = 0;
-		hold += hold / 20;
+		hold += hold / 4;
 		l->hold_ms = hold < l->cfg.hold_ms ? (uint32_t)hold :
 		    l->cfg.hold_ms;
 		return;

@@ -94,7 +94,7 @@ static bool watch_rest(struct world *w)
 	most += 3 * (IDLE_MS / w->client.rekey_ms);
 	/* Faults look like a proxy without patience, and some have little. */
 	if (w->net.failures > 0)
-		most += IDLE_MS / 5000;
+		most += IDLE_MS / 2700;	/* the shortest hold */
 	if (patience > 0)
 		most += 2 * (IDLE_MS / patience);
 	if (!world_run(w, IDLE_MS))
