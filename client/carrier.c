@@ -15,6 +15,7 @@
 #include "common/err.h"
 
 #define AGAIN_MS 100u		/* before trying again for lack of memory */
+#define IDLE_MS 60000u		/* then a path's connections are closed */
 #define GARBAGE_MAX 65536u	/* body bytes of other statuses, then cut */
 
 struct slot {
@@ -24,6 +25,7 @@ struct slot {
 	struct carrier_pool *pool;	/* where it is under way, or NULL */
 	bool given_up;		/* cancelled, still to be taken from its pool */
 	bool waiting;		/* posted, still to be put into a pool */
+	unsigned path;
 	const uint8_t *body;
 	size_t len;
 	unsigned url_edition;	/* which URL the handle has */
@@ -41,16 +43,24 @@ struct carrier {
 	CURLSH *share;			/* cookies and TLS sessions */
 	struct curl_slist *headers;
 	/*
-	 * [0] is for new exchanges. Each other one has an exchange still under
-	 * way, so that there are never more than slots beside it.
+	 * Of each path: where new exchanges go, if there is one, and whether
+	 * it has no connection yet.
 	 */
-	struct carrier_pool **pools;
-	unsigned pool_count;
-	bool stale;			/* the next post opens a new pool */
-	bool untouched;			/* pools[0] has no connection yet */
+	struct path {
+		struct carrier_pool *pool;
+		bool untouched;
+		bool used;	/* since on_idle looked */
+	} *paths;
+	/*
+	 * Those no longer used. Each has an exchange still under way, so that
+	 * there are never more than slots.
+	 */
+	struct carrier_pool **old;
+	unsigned old_count;
 	bool unsettled;			/* some slot is given up or waiting */
 	bool curl_ready;
 	uv_timer_t *again;
+	uv_timer_t *idle;
 	long http_version;	/* of the last response, as libcurl says */
 	unsigned slot_count;
 	struct slot slots[];
@@ -62,8 +72,12 @@ static const struct carrier_pool_ops pool_ops;
 
 static bool in_libcurl(const struct carrier *c)
 {
-	for (unsigned i = 0; i < c->pool_count; i++)
-		if (carrier_pool_is_calling(c->pools[i]))
+	for (unsigned i = 0; i < c->config.paths; i++)
+		if (c->paths[i].pool != NULL &&
+		    carrier_pool_is_calling(c->paths[i].pool))
+			return true;
+	for (unsigned i = 0; i < c->old_count; i++)
+		if (carrier_pool_is_calling(c->old[i]))
 			return true;
 	return false;
 }
@@ -71,36 +85,68 @@ static bool in_libcurl(const struct carrier *c)
 /* Free the pools that are no longer used and have run dry. */
 static void reap_pools(struct carrier *c)
 {
-	unsigned kept = 1;
+	unsigned kept = 0;
 
-	for (unsigned i = 1; i < c->pool_count; i++) {
-		if (carrier_pool_transfers(c->pools[i]) == 0)
-			carrier_pool_free(c->pools[i]);
+	for (unsigned i = 0; i < c->old_count; i++) {
+		if (carrier_pool_transfers(c->old[i]) == 0)
+			carrier_pool_free(c->old[i]);
 		else
-			c->pools[kept++] = c->pools[i];
+			c->old[kept++] = c->old[i];
 	}
-	if (c->pool_count > 0)
-		c->pool_count = kept;
+	c->old_count = kept;
 }
 
-/* A new pool at the front. */
-static int renew_pool(struct carrier *c)
+/* No connection of today is used for what is posted from now on. */
+static void retire_pools(struct carrier *c)
 {
-	struct carrier_pool *p;
-	int rc;
+	for (unsigned i = 0; i < c->config.paths; i++) {
+		struct carrier_pool *p = c->paths[i].pool;
 
-	reap_pools(c);
-	assert(c->pool_count <= c->slot_count + 1);
-	rc = carrier_pool_new(&p, c->loop, c->config.max_connections,
-	    &pool_ops, c);
-	if (rc != 0)
-		return rc;
-	memmove(c->pools + 1, c->pools, c->pool_count * sizeof(c->pools[0]));
-	c->pools[0] = p;
-	c->pool_count++;
-	c->stale = false;
-	c->untouched = true;
-	return 0;
+		c->paths[i].pool = NULL;
+		if (p != NULL && carrier_pool_transfers(p) == 0 &&
+		    !carrier_pool_is_calling(p))
+			carrier_pool_free(p);
+		else if (p != NULL)
+			c->old[c->old_count++] = p;
+		assert(c->old_count <= c->slot_count + c->config.paths);
+	}
+}
+
+/*
+ * libcurl does not look after connections that nobody uses. Path 0 is always
+ * in use.
+ */
+static void on_idle(uv_timer_t *timer)
+{
+	struct carrier *c = timer->data;
+	bool any = false;
+
+	for (unsigned i = 1; i < c->config.paths; i++) {
+		struct path *path = &c->paths[i];
+
+		if (path->pool == NULL)
+			continue;
+		if (path->used || carrier_pool_transfers(path->pool) > 0) {
+			any = true;
+		} else {
+			carrier_pool_free(path->pool);
+			path->pool = NULL;
+		}
+		path->used = false;
+	}
+	if (!any)
+		uv_timer_stop(timer);
+}
+
+static int open_path(struct carrier *c, struct path *path)
+{
+	if (path->pool != NULL)
+		return 0;
+	path->untouched = true;
+	if (!uv_is_active((uv_handle_t *)c->idle))
+		uv_timer_start(c->idle, on_idle, IDLE_MS, IDLE_MS);
+	return carrier_pool_new(&path->pool, c->loop,
+	    c->config.max_connections, &pool_ops, c);
 }
 
 /* ---- exchanges -------------------------------------------------------- */
@@ -183,12 +229,13 @@ static int refresh_url(struct slot *s)
 static int start(struct slot *s)
 {
 	struct carrier *c = s->carrier;
+	struct path *path = &c->paths[s->path];
 	int rc = prepare_easy(s);
 
 	if (rc == 0)
 		rc = refresh_url(s);
-	if (rc == 0 && (c->stale || c->pool_count == 0))
-		rc = renew_pool(c);
+	if (rc == 0)
+		rc = open_path(c, path);
 	if (rc != 0)
 		return rc;
 	s->garbage = 0;
@@ -198,10 +245,11 @@ static int start(struct slot *s)
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 	    (curl_off_t)s->len);
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body);
-	rc = carrier_pool_add(c->pools[0], s->easy);
+	rc = carrier_pool_add(path->pool, s->easy);
 	if (rc != 0)
 		return rc;
-	s->pool = c->pools[0];
+	s->pool = path->pool;
+	path->used = true;
 	s->waiting = false;
 	return 0;
 }
@@ -237,11 +285,13 @@ static void on_again(uv_timer_t *timer)
 	settle(timer->data);
 }
 
-static void on_settled(void *ctx)
+static void on_settled(void *ctx, struct carrier_pool *pool)
 {
 	struct carrier *c = ctx;
 
-	c->untouched = false;
+	for (unsigned i = 0; i < c->config.paths; i++)
+		if (c->paths[i].pool == pool)
+			c->paths[i].untouched = false;
 	settle(c);
 }
 
@@ -306,19 +356,25 @@ int carrier_set_url(struct carrier *c, const char *url)
 	return 0;
 }
 
+static bool is_untouched(const struct path *path)
+{
+	return path->pool == NULL || path->untouched;
+}
+
 void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
-    size_t len, bool fresh)
+    size_t len, unsigned path, bool fresh)
 {
 	struct slot *s = &c->slots[slot];
 
-	assert(slot < c->slot_count && !s->waiting);
+	assert(slot < c->slot_count && path < c->config.paths && !s->waiting);
 	assert(s->pool == NULL || s->given_up);
 	/*
 	 * Several exchanges that ask for fresh connections in the same turn of
 	 * the loop share one new pool.
 	 */
-	if (fresh && !c->untouched)
-		c->stale = true;
+	if (fresh && !is_untouched(&c->paths[path]))
+		retire_pools(c);
+	s->path = path;
 	s->body = body;
 	s->len = len;
 	s->waiting = true;
@@ -341,7 +397,7 @@ void carrier_cancel(struct carrier *c, unsigned slot)
 
 void carrier_network_changed(struct carrier *c)
 {
-	c->stale = true;
+	retire_pools(c);
 }
 
 const char *carrier_http_name(const struct carrier *c)
@@ -433,17 +489,22 @@ int carrier_new(struct carrier **out, uv_loop_t *loop,
 	if (rc == 0)
 		rc = prepare_easy(&c->slots[0]);
 	c->again = calloc(1, sizeof(*c->again));
-	c->pools = calloc(c->slot_count + 2, sizeof(c->pools[0]));
-	if (rc == 0 && (c->again == NULL || c->pools == NULL))
+	c->idle = calloc(1, sizeof(*c->idle));
+	c->paths = calloc(config->paths, sizeof(c->paths[0]));
+	c->old = calloc(c->slot_count + config->paths, sizeof(c->old[0]));
+	if (rc == 0 && (c->again == NULL || c->idle == NULL || c->paths == NULL ||
+	    c->old == NULL))
 		rc = ERR_NOMEM;
 	if (rc != 0) {
-		free(c->again);		/* no handle yet */
-		c->again = NULL;
+		free(c->again);		/* no handles yet */
+		free(c->idle);
+		c->again = c->idle = NULL;
 		carrier_free(c);
 		return rc;
 	}
 	uv_timer_init(loop, c->again);
-	c->again->data = c;
+	uv_timer_init(loop, c->idle);
+	c->again->data = c->idle->data = c;
 	*out = c;
 	return 0;
 }
@@ -463,11 +524,16 @@ void carrier_free(struct carrier *c)
 			    c->slots[i].easy);
 		curl_easy_cleanup(c->slots[i].easy);
 	}
-	for (unsigned i = 0; i < c->pool_count; i++)
-		carrier_pool_free(c->pools[i]);
-	if (c->again != NULL)
+	for (unsigned i = 0; c->paths != NULL && i < c->config.paths; i++)
+		carrier_pool_free(c->paths[i].pool);
+	for (unsigned i = 0; i < c->old_count; i++)
+		carrier_pool_free(c->old[i]);
+	if (c->again != NULL) {
 		uv_close((uv_handle_t *)c->again, on_timer_closed);
-	free(c->pools);
+		uv_close((uv_handle_t *)c->idle, on_timer_closed);
+	}
+	free(c->paths);
+	free(c->old);
 	curl_slist_free_all(c->headers);
 	curl_share_cleanup(c->share);
 	if (c->curl_ready)

@@ -55,6 +55,7 @@ struct carrier_config {
 	enum carrier_http http;
 	uint64_t connect_timeout_ms;
 	unsigned slots;
+	unsigned paths;
 	unsigned max_connections;
 };
 
@@ -76,12 +77,13 @@ int carrier_set_url(struct carrier *c, const char *url);
 
 /*
  * POST body[0..len) in a slot that has nothing under way. The body is
- * borrowed until on_end or carrier_cancel. fresh: use no connection that was
- * there before; the others are then not used any longer either, but what is
- * under way on them may finish.
+ * borrowed until on_end or carrier_cancel. path is below the configured
+ * number: what goes by different paths shares no connection. fresh: use no
+ * connection that was there before; the others, of all paths, are then not
+ * used any longer either, but what is under way on them may finish.
  */
 void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
-    size_t len, bool fresh);
+    size_t len, unsigned path, bool fresh);
 
 /* Give the slot's exchange up, if there is one; no more events for it. */
 void carrier_cancel(struct carrier *c, unsigned slot);

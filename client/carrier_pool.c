@@ -58,7 +58,7 @@ static void act(struct carrier_pool *p, curl_socket_t fd, int events)
 		log_error("carrier failed why=\"%s\"", curl_multi_strerror(rc));
 	deliver_done(p);
 	p->calling--;
-	p->ops->on_settled(p->ctx);	/* may free p: last */
+	p->ops->on_settled(p->ctx, p);	/* may free p: last */
 }
 
 static void on_timer(uv_timer_t *timer)

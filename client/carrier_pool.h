@@ -22,7 +22,7 @@ struct carrier_pool_ops {
 	 * libcurl has returned and all on_done are delivered: transfers may be
 	 * added and removed, and pools freed, this one too.
 	 */
-	void (*on_settled)(void *ctx);
+	void (*on_settled)(void *ctx, struct carrier_pool *p);
 };
 
 int carrier_pool_new(struct carrier_pool **out, uv_loop_t *loop,

@@ -83,7 +83,7 @@ static int refresh_url(struct tunnel *t)
 }
 
 static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
-    bool fresh)
+    unsigned path, bool fresh)
 {
 	struct tunnel *t = ctx;
 
@@ -94,7 +94,7 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	(void)refresh_url(t);
 	if (slot == LANES_HELLO)
 		t->hello_ms = now(t);
-	carrier_post(t->carrier, slot, body, len, fresh);
+	carrier_post(t->carrier, slot, body, len, path, fresh);
 }
 
 static void on_cancel(void *ctx, unsigned slot)
@@ -352,6 +352,7 @@ static int start_carrier(struct tunnel *t)
 		.http = http_wanted(s->http),
 		.connect_timeout_ms = s->connect_timeout_ms,
 		.slots = LANES_SLOTS,
+		.paths = LANES_PATHS,
 		.max_connections = s->lanes.lanes + SPARE_CONNECTIONS
 	};
 

@@ -26,9 +26,21 @@ struct draft {
 	uint64_t now_ms;
 };
 
+/* Is the data of this stream to be taken? */
+static bool takes_data(const struct draft *d, const struct stream *st)
+{
+	if (!stream_is_bulk(st, d->now_ms))
+		return d->f->take != TAKE_BULK;
+	return d->f->take != TAKE_QUICK && session_bulk_room(d->s) > 0;
+}
+
+/* Is any of its frames? */
 static bool takes(const struct draft *d, const struct stream *st)
 {
-	return d->f->take == TAKE_ALL || !stream_is_bulk(st, d->now_ms);
+	if (takes_data(d, st))
+		return true;
+	return (d->f->take != TAKE_BULK || stream_is_bulk(st, d->now_ms)) &&
+	    stream_has_control(st);
 }
 
 /* The stream whose turn it is, of those that this fill may take. */
@@ -102,7 +114,7 @@ static void put_data(struct draft *d, struct stream *st)
 	size_t max;
 
 	while (st->reset == CTL_NONE && st->open != CTL_QUEUED &&
-	    has_place(d) && d->w.left >= DATA_ROOM_MIN) {
+	    takes_data(d, st) && has_place(d) && d->w.left >= DATA_ROOM_MIN) {
 		/* No piece begins further out than what was queued. */
 		max = frame_data_room(d->w.left, st->id, st->out.end);
 		if (!sendq_next(&st->out, max, &p) ||
@@ -114,6 +126,7 @@ static void put_data(struct draft *d, struct stream *st)
 		d->w.left -= p.len;
 		sendq_took(&st->out, &p);
 		note(d, FRAME_DATA, st, &p);
+		stream_set_asking(st, true);
 		if (d->now_ms - st->burst_ms >= STREAM_BULK_PAUSE_MS)
 			st->burst = 0;
 		st->burst += p.len;
@@ -156,8 +169,9 @@ static void put_ack(struct draft *d)
 
 	if (frame_put_ack(&d->w, &s->seen, s->report_floor, &whole) != 0)
 		return;
-	s->owes_ack = false;
+	s->owes_ack = s->owes_end = false;
 	s->owed = 0;
+	s->ack_ms = d->now_ms;
 	if (d->sent != NULL && whole) {
 		d->sent->ack_to = s->seen.r[s->seen.count - 1].to;
 		d->sent->ack_turn = s->report_turn;
@@ -168,12 +182,17 @@ static void put_session_frames(struct draft *d)
 {
 	struct session *s = d->s;
 
-	if (s->pong_queued && frame_put_pong(&d->w, s->pong_token) == 0) {
+	/* They measure the path: not behind bulk, if that can be helped. */
+	if (d->f->take != TAKE_BULK && s->pong_queued &&
+	    frame_put_pong(&d->w, s->pong_token) == 0) {
 		s->pong_queued = false;
 		d->elicits = true;
 	}
-	if (s->ping_queued && frame_put_ping(&d->w, s->ping_token) == 0) {
+	if (d->f->take != TAKE_BULK && s->ping_queued &&
+	    frame_put_ping(&d->w, s->ping_token) == 0) {
 		s->ping_queued = false;
+		s->ping_ms = d->now_ms;
+		cwnd_on_probe_sent(&s->cwnd, d->now_ms);
 		d->elicits = true;
 	}
 	/* Again in every fill: CLOSE is not acknowledged. */
@@ -203,15 +222,20 @@ static int seal(struct draft *d, uint8_t *out, size_t *out_len)
 	}
 	d->sent->number = number;
 	d->sent->exchange = d->f->exchange;
+	d->sent->size = (uint32_t)*out_len;
 	sent_push(&s->sent, d->f->lane, d->sent);
 	return 0;
 }
 
+static bool takes_pings(const struct draft *d)
+{
+	return (d->f->take == TAKE_QUICK || d->f->take == TAKE_ALL) &&
+	    (d->s->pong_queued || d->s->ping_queued);
+}
+
 static bool work_left(const struct draft *d)
 {
-	return next_stream(d) != NULL ||
-	    (d->f->take != TAKE_NOTHING && (d->s->pong_queued ||
-	    d->s->ping_queued));
+	return takes_pings(d) || next_stream(d) != NULL;
 }
 
 /*
@@ -288,9 +312,27 @@ bool session_has_work(const struct session *s, enum session_take take,
 	struct draft d = { .s = (struct session *)s, .f = &f,
 	    .now_ms = now_ms };
 
-	if (take == TAKE_NOTHING)
+	return work_left(&d);
+}
+
+unsigned session_asking(const struct session *s)
+{
+	return s->asking_count;
+}
+
+bool session_asks(const struct session *s, uint64_t now_ms)
+{
+	const struct stream *st = s->ready;
+
+	if (st == NULL)
 		return false;
-	return s->pong_queued || s->ping_queued || next_stream(&d) != NULL;
+	do {
+		if (st->open == CTL_QUEUED || (!stream_is_bulk(st, now_ms) &&
+		    sendq_has_work(&st->out)))
+			return true;
+		st = st->ready_next;
+	} while (st != s->ready);
+	return false;
 }
 
 uint64_t session_backlog(const struct session *s)

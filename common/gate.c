@@ -157,6 +157,7 @@ void gate_session_confirm(struct gate_session *gs)
 	list_remove(gs);
 	gs->confirmed = true;
 	list_append(gs);
+	session_ping(gs->session);	/* how far away is it? */
 	gs->g->ops->on_session(gs->g->ctx, gs, gs->device);
 	gate_hello_confirmed(gs);
 }
@@ -217,7 +218,8 @@ int gate_session_new(struct gate_session **out, struct gate *g,
 	memcpy(gs->id, id, sizeof(gs->id));
 	memcpy(gs->key, key, sizeof(gs->key));
 	gs->device = device;
-	gs->held_tail = &gs->held;
+	gs->held.tail = &gs->held.head;
+	gs->bulk.tail = &gs->bulk.head;
 	gs->keep = 1;
 	gs->response_cap = g->cfg.response_first;
 	gs->used_ms = now_ms;
@@ -375,7 +377,7 @@ void gate_get_stats(const struct gate *g, struct gate_stats *out)
 		session_get_stats(gs->session, &s);
 		out->sessions++;
 		out->streams += s.streams;
-		out->held += gs->held_count;
+		out->held += gs->held.count + gs->bulk.count;
 	}
 }
 

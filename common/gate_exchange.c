@@ -16,8 +16,16 @@
  */
 #define SMALL_BYTES 4096u
 #define GRACE_MS 3u
-#define BULK_BYTES 65536u
+#define BULK_BYTES STREAM_BULK_BYTES
 #define BULK_GRACE_MS 10u
+/*
+ * A response that has to wait for an ACK goes on when that comes. If the path
+ * keeps all of it until it ends, none will come.
+ */
+#define STALL_MS 100u		/* beyond four round trips */
+#define STALL_FIRST_MS 1000u	/* while those are not known */
+#define QUICK_WINDOW 131072u	/* of bulk on a lane for what is small */
+#define LANE_WINDOW_MIN 32768u	/* in flight in one of several responses */
 
 /* ---- the list of what is due ------------------------------------------ */
 
@@ -63,22 +71,33 @@ static void due_at(struct gate_exchange *x, uint64_t when)
 
 /* ---- held ones -------------------------------------------------------- */
 
+static bool is_for_bulk(const struct gate_exchange *x)
+{
+	return x->lane >= SESSION_BULK_LANE;
+}
+
+static struct gate_held *list_of(const struct gate_exchange *x)
+{
+	return is_for_bulk(x) ? &x->gs->bulk : &x->gs->held;
+}
+
 static void hold(struct gate_exchange *x)
 {
-	struct gate_session *gs = x->gs;
+	struct gate_held *l = list_of(x);
 
 	x->state = GATE_WAITING;
 	x->is_held = true;
 	x->held_next = NULL;
-	*gs->held_tail = x;
-	gs->held_tail = &x->held_next;
-	gs->held_count++;
+	*l->tail = x;
+	l->tail = &x->held_next;
+	l->count++;
 	due_at(x, x->hold_until_ms);
 }
 
 static void unhold(struct gate_exchange *x)
 {
-	struct gate_exchange **at = &x->gs->held;
+	struct gate_held *l = list_of(x);
+	struct gate_exchange **at = &l->head;
 
 	if (!x->is_held)
 		return;
@@ -86,9 +105,9 @@ static void unhold(struct gate_exchange *x)
 		at = &(*at)->held_next;
 	*at = x->held_next;
 	if (*at == NULL)
-		x->gs->held_tail = at;
+		l->tail = at;
 	x->is_held = false;
-	x->gs->held_count--;
+	l->count--;
 }
 
 /* Let it be answered now. */
@@ -104,6 +123,22 @@ static void ready(struct gate_exchange *x)
 		x->on_ready(x->ctx);
 }
 
+static void stop_pouring(struct gate_exchange *x)
+{
+	if (!x->pours)
+		return;
+	x->pours = false;
+	x->gs->pouring--;
+}
+
+static void start_pouring(struct gate_exchange *x)
+{
+	if (x->pours)
+		return;
+	x->pours = true;
+	x->gs->pouring++;
+}
+
 /* The response is over, or nobody is there to read it. */
 static void detach(struct gate_exchange *x)
 {
@@ -113,10 +148,9 @@ static void detach(struct gate_exchange *x)
 	if (gs == NULL)
 		return;
 	unhold(x);
-	if (gs->main == x) {
-		gs->main = NULL;
+	if (x->pours)
 		gate_session_dirty(gs);
-	}
+	stop_pouring(x);
 	if (x->head && gs->lane[x->lane].x == x)
 		gs->lane[x->lane].x = NULL;
 	if (x->prev != NULL)
@@ -207,8 +241,7 @@ static void begin(struct gate_exchange *x, const struct session_seen *seen)
 		struct gate_exchange *old = lane->x;
 
 		old->stale = true;
-		if (x->gs->main == old)
-			x->gs->main = NULL;
+		stop_pouring(old);
 		if (old->state == GATE_WAITING)
 			ready(old);
 	}
@@ -224,15 +257,20 @@ static void begin(struct gate_exchange *x, const struct session_seen *seen)
  */
 static void learn(struct gate_session *gs)
 {
-	struct gate_exchange *x = gs->main;
+	struct gate_exchange *x;
 
-	if (x == NULL || !x->begun ||
-	    session_acked_number(gs->session) < x->first_number ||
-	    x->sent < gs->response_cap / 2)
+	for (x = gs->exchanges; x != NULL; x = x->next) {
+		if (!x->pours || !x->begun || session_lane_oldest(gs->session,
+		    x->lane) <= x->first_number)
+			continue;
+		gs->stores = false;
+		if (x->sent < gs->response_cap / 2)
+			continue;
+		gs->response_cap *= 2;
+		if (gs->response_cap > gs->g->cfg.response_max)
+			gs->response_cap = gs->g->cfg.response_max;
 		return;
-	gs->response_cap *= 2;
-	if (gs->response_cap > gs->g->cfg.response_max)
-		gs->response_cap = gs->g->cfg.response_max;
+	}
 }
 
 /* One line for each burst of streams refused for the cap. */
@@ -393,7 +431,8 @@ void gate_exchange_body_end(struct gate_exchange *x, uint64_t now_ms)
 		return;
 	learn(gs);
 	if (x->hold_ms > 0) {
-		gs->keep = x->keep;
+		if (!is_for_bulk(x))
+			gs->keep = x->keep;
 		x->hold_until_ms = now_ms + x->hold_ms;
 		hold(x);
 	}
@@ -407,32 +446,124 @@ enum gate_state gate_exchange_state(const struct gate_exchange *x)
 
 /* ---- which one is answered -------------------------------------------- */
 
-void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms)
+/*
+ * Of several, each carries its share of the congestion window and a little
+ * more: what waits behind a lost packet in one cannot go by another.
+ */
+static uint64_t lane_window(const struct gate_session *gs)
+{
+	uint64_t share, window = session_window(gs->session);
+	unsigned n = gs->pouring + (gs->bulk.count > 0 ? 1 : 0);
+
+	if (n <= 1)
+		return UINT64_MAX;
+	share = (window + window / 4) / n;
+	return share > LANE_WINDOW_MIN ? share : LANE_WINDOW_MIN;
+}
+
+static uint64_t lane_room(const struct gate_exchange *x)
+{
+	uint64_t window = is_for_bulk(x) ? lane_window(x->gs) : QUICK_WINDOW;
+	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
+
+	return window > flight ? window - flight : 0;
+}
+
+/* Is one on its way already that takes what is small? */
+static bool is_quick_ready(const struct gate_session *gs)
+{
+	const struct gate_exchange *x;
+
+	for (x = gs->exchanges; x != NULL; x = x->next)
+		if (x->quick && x->state == GATE_READY)
+			return true;
+	return false;
+}
+
+/*
+ * What is small goes by a response that is about to begin, or that has not
+ * carried much and has nothing more to say; or by its own.
+ */
+static void answer_quickly(struct gate_session *gs)
 {
 	struct gate_exchange *x;
 
-	while (gs->held_count > 0 &&
-	    (gs->ended || gs->held_count > gs->keep)) {
-		gs->held->finish = true;
-		ready(gs->held);
-	}
-	if (gs->held != NULL && session_owes_ack(gs->session) &&
-	    gs->held->due_ms > now_ms + SESSION_ACK_MS)
-		due_at(gs->held, now_ms + SESSION_ACK_MS);
-	if (!session_has_work(gs->session, TAKE_ALL, now_ms))
+	for (x = gs->exchanges; x != NULL; x = x->next)
+		if (x->pours && !is_for_bulk(x) && (!x->begun ||
+		    (x->state == GATE_WAITING && x->sent <= BULK_BYTES))) {
+			if (x->state == GATE_WAITING)
+				ready(x);
+			return;
+		}
+	if (is_quick_ready(gs))
 		return;
-	if (gs->main == NULL && gs->held_count > 0) {
-		gs->main = gs->held;
-		ready(gs->main);
-	} else if (gs->main != NULL && gs->main->state == GATE_WAITING) {
-		ready(gs->main);
-	} else if (gs->main != NULL && gs->main->begun &&
-	    gs->held_count > 0 &&
-	    session_has_work(gs->session, TAKE_QUICK, now_ms)) {
-		x = gs->held;
+	x = gs->held.head;
+	if (x != NULL) {
 		x->quick = true;
 		ready(x);
+		return;
 	}
+	for (x = gs->exchanges; x != NULL; x = x->next)
+		if (x->pours && x->state == GATE_WAITING) {
+			ready(x);
+			return;
+		}
+}
+
+static void pour(struct gate_exchange *x)
+{
+	start_pouring(x);
+	ready(x);
+}
+
+/*
+ * Bulk goes by all responses that have room; when none of them waits for it,
+ * as each takes what its connection lets through, by one more.
+ */
+static void pour_on(struct gate_session *gs)
+{
+	struct gate_exchange *x, *next;
+	bool waited = false;
+
+	for (x = gs->exchanges; x != NULL; x = next) {
+		next = x->next;
+		if (x->pours && x->state == GATE_WAITING && lane_room(x) > 0) {
+			waited = true;
+			ready(x);
+		}
+	}
+	if (waited)
+		return;
+	if (gs->bulk.head != NULL)
+		pour(gs->bulk.head);
+	else if (gs->pouring == 0 && gs->held.head != NULL)
+		pour(gs->held.head);
+}
+
+static void answer_all(struct gate_held *l, uint64_t keep)
+{
+	while (l->count > keep) {
+		l->head->finish = true;
+		ready(l->head);
+	}
+}
+
+void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms)
+{
+	answer_all(&gs->held, gs->ended ? 0 : gs->keep);
+	if (gs->ended)
+		answer_all(&gs->bulk, 0);
+	if (gs->held.head != NULL && session_owes_ack(gs->session) &&
+	    gs->held.head->due_ms > now_ms + SESSION_ACK_MS)
+		due_at(gs->held.head, now_ms + SESSION_ACK_MS);
+	if (session_has_work(gs->session, TAKE_QUICK, now_ms)) {
+		if (gs->pouring > 0)
+			answer_quickly(gs);
+		else if (gs->held.head != NULL)
+			pour(gs->held.head);
+	}
+	if (session_has_work(gs->session, TAKE_BULK, now_ms))
+		pour_on(gs);
 }
 
 void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms)
@@ -440,27 +571,37 @@ void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms)
 	(void)now_ms;
 	due_remove(x);
 	x->finish = true;
+	if (x->stalled && x->gs != NULL)
+		x->gs->stores = true;
 	if (x->state == GATE_WAITING)
 		ready(x);
 }
 
 /* ---- responses -------------------------------------------------------- */
 
+/* How long a response waits that has nothing to say for the moment. */
+static uint64_t patience(const struct gate_exchange *x)
+{
+	uint64_t rtt = session_rtt_ms(x->gs->session);
+
+	if (x->stalled)
+		return rtt == UINT64_MAX ? STALL_FIRST_MS :
+		    4 * rtt + STALL_MS;
+	return x->sent > BULK_BYTES ? BULK_GRACE_MS : GRACE_MS;
+}
+
 /* Nothing was left to say after all: go on waiting. */
 static size_t wait_again(struct gate_exchange *x, uint64_t now_ms)
 {
-	struct gate_session *gs = x->gs;
-
 	x->quick = false;
-	if (x->begun) {
-		x->state = GATE_WAITING;
-		due_at(x, now_ms + (x->sent > BULK_BYTES ? BULK_GRACE_MS :
-		    GRACE_MS));
+	if (!x->begun) {
+		stop_pouring(x);
+		hold(x);
 		return 0;
 	}
-	if (gs->main == x)
-		gs->main = NULL;
-	hold(x);
+	x->stalled = session_backlog(x->gs->session) > 0;
+	x->state = GATE_WAITING;
+	due_at(x, now_ms + patience(x));
 	return 0;
 }
 
@@ -489,48 +630,67 @@ static size_t pull_stale(struct gate_exchange *x, uint8_t *out, size_t room,
 	return n;
 }
 
-size_t gate_exchange_pull(struct gate_exchange *x, uint8_t *out, size_t room,
-    bool *done, uint64_t now_ms)
+/* Are there lanes for bulk, so that others need not carry it? */
+static bool has_bulk_lanes(const struct gate_session *gs)
+{
+	const struct gate_exchange *x;
+
+	if (gs->bulk.count > 0)
+		return true;
+	for (x = gs->exchanges; x != NULL; x = x->next)
+		if (x->pours && is_for_bulk(x))
+			return true;
+	return false;
+}
+
+/* What goes into this response now. */
+static enum session_take what_to_take(const struct gate_exchange *x)
+{
+	const struct gate_session *gs = x->gs;
+
+	if (is_for_bulk(x))
+		return lane_room(x) > 0 ? TAKE_BULK : TAKE_NOTHING;
+	if (x->quick || lane_room(x) == 0 ||
+	    (!x->pours && (gs->pouring > 0 || has_bulk_lanes(gs))))
+		return TAKE_QUICK;
+	return x->sent > BULK_BYTES && gs->held.count > 0 ? TAKE_BULK :
+	    TAKE_ALL;
+}
+
+static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
+    uint64_t now_ms, bool *done)
 {
 	struct gate_session *gs = x->gs;
 	struct session_fill f = {
 		.lane = x->lane, .exchange = x->exchange,
-		.ack = !x->begun,
+		.take = what_to_take(x), .ack = !x->begun,
 	};
+	bool full = x->begun && now_ms - x->begun_ms > x->g->cfg.response_ms;
 	size_t n;
-	bool full;
 
-	*done = false;
-	if (x->reply != NULL)
-		return pull_reply(x, out, done);
-	if (gs == NULL) {	/* the session is gone */
-		*done = true;
-		return 0;
-	}
-	if (x->stale) {
-		n = pull_stale(x, out, room, now_ms, done);
-		detach(x);
-		return n;
-	}
-	f.take = x->quick ? TAKE_QUICK : TAKE_ALL;
-	full = x->begun && now_ms - x->begun_ms > x->g->cfg.response_ms;
 	if (x->sent + room >= gs->response_cap) {
 		full = true;
 		room = x->sent + GATE_PULL_MIN < gs->response_cap ?
 		    (size_t)(gs->response_cap - x->sent) : GATE_PULL_MIN;
 	}
+	if (f.take > TAKE_QUICK && lane_room(x) < room)
+		room = lane_room(x) > GATE_PULL_MIN ? (size_t)lane_room(x) :
+		    GATE_PULL_MIN;
+	if (x->begun && gs->stores && session_backlog(gs->session) > 0 &&
+	    session_bulk_room(gs->session) == 0)
+		x->finish = true;
 	if (!x->finish && !full && x->hold_ms > 0 &&
 	    !session_has_work(gs->session, f.take, now_ms))
 		return wait_again(x, now_ms);
 	if (!x->begun) {
 		x->begun_ms = now_ms;
 		x->first_number = session_sent_number(gs->session) + 1;
-		if (gs->main == NULL && !x->quick)
-			gs->main = x;
+		if (f.take > TAKE_QUICK)
+			start_pouring(x);
 	}
 	f.must_end = full || x->finish;
 	/* More than a little: leave it open, see GRACE_MS. */
-	f.may_end = x->quick || x->hold_ms == 0 ||
+	f.may_end = !x->pours || x->hold_ms == 0 ||
 	    x->sent + session_backlog(gs->session) <= SMALL_BYTES;
 	x->begun = true;
 	n = session_fill(gs->session, &f, out, room, now_ms, done);
@@ -540,5 +700,24 @@ size_t gate_exchange_pull(struct gate_exchange *x, uint8_t *out, size_t room,
 		detach(x);
 	else if (n == 0)
 		(void)wait_again(x, now_ms);
+	return n;
+}
+
+size_t gate_exchange_pull(struct gate_exchange *x, uint8_t *out, size_t room,
+    bool *done, uint64_t now_ms)
+{
+	size_t n;
+
+	*done = false;
+	if (x->reply != NULL)
+		return pull_reply(x, out, done);
+	if (x->gs == NULL) {	/* the session is gone */
+		*done = true;
+		return 0;
+	}
+	if (!x->stale)
+		return pull_records(x, out, room, now_ms, done);
+	n = pull_stale(x, out, room, now_ms, done);
+	detach(x);
 	return n;
 }

@@ -32,9 +32,13 @@ struct gate_session {
 	uint64_t keep;		/* how many the client wants held */
 	uint64_t response_cap;	/* learned: how long responses may get */
 	struct gate_exchange *exchanges;	/* all that know it */
-	struct gate_exchange *held, **held_tail;	/* oldest first */
-	unsigned held_count;
-	struct gate_exchange *main;	/* the response that takes it all */
+	/* Oldest first: for what is small, and for bulk (its lanes). */
+	struct gate_held {
+		struct gate_exchange *head, **tail;
+		unsigned count;
+	} held, bulk;
+	unsigned pouring;	/* responses that carry bulk too */
+	bool stores;		/* the path keeps a response until it ends */
 	struct gate_lane lane[SESSION_LANES];
 	/* The hello whose keys are not confirmed, and what was answered. */
 	uint16_t offered;
@@ -61,6 +65,8 @@ struct gate_exchange {
 	bool stale;		/* its lane has left it behind */
 	bool is_held;		/* in the session's list */
 	bool quick;		/* only what may overtake bulk */
+	bool pours;		/* bulk too */
+	bool stalled;		/* it waits for an ACK */
 	bool finish;		/* to end with what there is */
 	bool begun;		/* part of the response is out */
 	uint64_t lane, exchange, hold_ms, keep;

@@ -11,6 +11,7 @@
 #define KNOCK_MS 250u		/* knocking does not make attempts denser */
 #define TRIM_MS 2000u		/* of quiet, then only one is held */
 #define RENEW_MS 1000u		/* before a hold is over, the next begins */
+#define WARM_SPARE 2u		/* connections that are open and idle */
 #define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
 
 void lanes_defaults(struct lanes_config *c)
@@ -24,7 +25,7 @@ void lanes_defaults(struct lanes_config *c)
 	c->rekey_ms = 3600000;
 	c->body_max = 960u << 10;
 	c->body_max_h2 = 60u << 10;
-	c->lanes = 8;
+	c->lanes = 24;
 	c->lanes_h2 = 64;
 }
 
@@ -89,7 +90,6 @@ void lanes_set_http2(struct lanes *l, bool http2)
 		return;
 	l->http2 = http2;
 	l->body_max = max;
-	l->body_now = max < BODY_START ? max : BODY_START;
 }
 
 unsigned lanes_usable(const struct lanes *l)
@@ -105,6 +105,12 @@ uint32_t lanes_renew_ms(const struct lanes *l)
 }
 
 /* ---- what is due ------------------------------------------------------ */
+
+static void sooner(uint64_t *at, uint64_t when)
+{
+	if (when < *at)
+		*at = when;
+}
 
 /* When an exchange has been silent for too long. */
 static uint64_t give_up_at(const struct lanes *l, const struct slot *s)
@@ -140,6 +146,8 @@ static unsigned free_lane(const struct lanes *l)
 {
 	unsigned n = lanes_usable(l);
 
+	if (n > SESSION_BULK_LANE)
+		n = SESSION_BULK_LANE;
 	for (unsigned i = 0; i < n; i++)
 		if (!l->slot[i].busy)
 			return i;
@@ -172,29 +180,34 @@ static void probe(struct lanes *l, uint64_t now_ms)
 	if (lane == SESSION_LANES)
 		lane = free_lane(l);
 	if (lane != SESSION_LANES)
-		lanes_start(l, lane, TAKE_ALL, now_ms);
+		lanes_start(l, lane, TAKE_ALL, false, now_ms);
+}
+
+/* Start an exchange for this. False when no more can be. */
+static bool send_one(struct lanes *l, enum session_take take,
+    uint64_t now_ms)
+{
+	unsigned lane = free_lane(l);
+
+	if (lane == SESSION_LANES || !session_has_work(l->session, take,
+	    now_ms))
+		return false;
+	lanes_start(l, lane, take, false, now_ms);
+	return l->slot[lane].busy;	/* or there is no memory */
 }
 
 /*
- * Start exchanges for what is queued. The last lane is kept for what is
- * small: behind a whole body of bulk it would wait for long.
+ * Start exchanges for what is queued: first for what is small, so that it
+ * never waits behind a body of bulk, then for bulk, as the congestion window
+ * allows, with some lanes left over.
  */
 static void send_queued(struct lanes *l, uint64_t now_ms)
 {
-	enum session_take take = TAKE_ALL;
-
-	for (;;) {
-		unsigned lane = free_lane(l);
-
-		if (lanes_busy(l) + 1 >= lanes_usable(l))
-			take = TAKE_QUICK;
-		if (lane == SESSION_LANES ||
-		    !session_has_work(l->session, take, now_ms))
-			return;
-		lanes_start(l, lane, take, now_ms);
-		if (!l->slot[lane].busy)	/* no memory */
-			return;
-	}
+	while (send_one(l, TAKE_QUICK, now_ms))
+		;
+	while (lanes_busy(l) + LANES_QUICK < lanes_usable(l) &&
+	    lanes_bulk_body(l) > 0 && send_one(l, TAKE_BULK, now_ms))
+		;
 }
 
 /*
@@ -207,7 +220,7 @@ static uint64_t renew_at(const struct lanes *l)
 {
 	uint64_t newest = 0;
 
-	for (unsigned i = 0; i < SESSION_LANES; i++)
+	for (unsigned i = 0; i < SESSION_BULK_LANE; i++)
 		if (l->slot[i].busy && l->slot[i].holding &&
 		    l->slot[i].start_ms > newest)
 			newest = l->slot[i].start_ms;
@@ -215,8 +228,8 @@ static uint64_t renew_at(const struct lanes *l)
 }
 
 /*
- * When an empty request is to be parked, or sent for the ACK in it, or after
- * a busy time to have those that are held and no longer needed answered.
+ * When an empty request is to be parked, or after a busy time to have those
+ * that are held and no longer needed answered.
  */
 static uint64_t park_at(const struct lanes *l)
 {
@@ -226,10 +239,56 @@ static uint64_t park_at(const struct lanes *l)
 		return UINT64_MAX;
 	if (held < l->keep)
 		return l->active_ms + l->cfg.quiet_ms;
-	if (session_owes_ack(l->session))
-		return l->active_ms + SESSION_ACK_MS;
 	return held > l->keep && l->trim ? l->active_ms + TRIM_MS :
 	    renew_at(l);
+}
+
+/* When one is to be sent for the ACK in it. */
+static uint64_t ack_at(const struct lanes *l)
+{
+	return free_lane(l) == SESSION_LANES ? UINT64_MAX :
+	    session_ack_at(l->session);
+}
+
+static void park(struct lanes *l, uint64_t now_ms)
+{
+	if (now_ms >= park_at(l))
+		lanes_start(l, free_lane(l), TAKE_QUICK, true, now_ms);
+	else if (now_ms >= ack_at(l))
+		lanes_start(l, free_lane(l), TAKE_NOTHING, false, now_ms);
+}
+
+/* While bulk comes in, some lanes wait for more of it. */
+static void park_for_bulk(struct lanes *l, uint64_t now_ms)
+{
+	unsigned n = lanes_bulk_wanted(l, now_ms);
+
+	for (unsigned i = SESSION_BULK_LANE; i < SESSION_BULK_LANE + n; i++)
+		if (!l->slot[i].busy)
+			lanes_start(l, i, TAKE_NOTHING, true, now_ms);
+}
+
+/*
+ * On HTTP/1.1 every exchange under way has a connection of its own, and a new
+ * one costs three round trips. In a busy time there are always some that are
+ * open and idle: an empty exchange opens one whenever more than ever are in
+ * use.
+ */
+static void warm_up(struct lanes *l, uint64_t now_ms)
+{
+	unsigned lane, wanted = WARM_SPARE;
+
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && !l->slot[i].warming)
+			wanted++;
+	while (!l->http2 && (l->trim || l->keep > 1) && wanted > l->opened &&
+	    l->opened < lanes_usable(l) &&
+	    (lane = free_lane(l)) != SESSION_LANES) {
+		lanes_start(l, lane, TAKE_QUICK, false, now_ms);
+		l->slot[lane].warming = !l->slot[lane].holding;
+		if (!l->slot[lane].busy)
+			return;
+	}
 }
 
 static bool greeting(const struct lanes *l)
@@ -256,7 +315,7 @@ static void leave(struct lanes *l, uint64_t now_ms)
 		l->over = true;
 		return;
 	}
-	lanes_start(l, 0, TAKE_ALL, now_ms);
+	lanes_start(l, 0, TAKE_ALL, false, now_ms);
 }
 
 void lanes_run(struct lanes *l, uint64_t now_ms)
@@ -282,16 +341,11 @@ void lanes_run(struct lanes *l, uint64_t now_ms)
 	}
 	for (unsigned i = 0; i < SESSION_LANES; i++)
 		if (l->slot[i].restart && !l->slot[i].busy)
-			lanes_start(l, i, TAKE_ALL, now_ms);
+			lanes_start(l, i, TAKE_ALL, false, now_ms);
 	send_queued(l, now_ms);
-	if (now_ms >= park_at(l))
-		lanes_start(l, free_lane(l), TAKE_ALL, now_ms);
-}
-
-static void sooner(uint64_t *at, uint64_t when)
-{
-	if (when < *at)
-		*at = when;
+	park(l, now_ms);
+	park_for_bulk(l, now_ms);
+	warm_up(l, now_ms);
 }
 
 uint64_t lanes_deadline(const struct lanes *l)
@@ -308,10 +362,12 @@ uint64_t lanes_deadline(const struct lanes *l)
 	sooner(&at, greet_at(l));
 	if (l->need_hello || l->session == NULL)
 		return at;
-	if (!probing(l))
+	if (!probing(l)) {
 		sooner(&at, park_at(l));
-	else if (!probe_under_way(l))
+		sooner(&at, ack_at(l));
+	} else if (!probe_under_way(l)) {
 		sooner(&at, l->retry_ms);
+	}
 	return at;
 }
 
@@ -332,6 +388,8 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 	l->hold_ms = l->cfg.hold_ms;
 	l->body_max = 0;
 	lanes_set_http2(l, l->http2);
+	if (l->session != NULL)
+		session_path_changed(l->session);
 	l->ops->on_wake(l->ctx);
 }
 

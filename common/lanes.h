@@ -19,6 +19,7 @@
 
 #define LANES_HELLO SESSION_LANES	/* the slot that carries hellos */
 #define LANES_SLOTS (SESSION_LANES + 1u)
+#define LANES_PATHS 7u			/* 0 for what is small, then for bulk */
 
 enum lanes_state {
 	LANES_DOWN,		/* no session, or the last attempts failed */
@@ -34,12 +35,14 @@ enum lanes_result {
 
 struct lanes_ops {
 	/*
-	 * POST body[0..len) now. It stays valid until lanes_on_end for this
-	 * slot, or cancel. fresh: not on a connection that exists already,
-	 * nor is any of those used for what is posted later.
+	 * POST body[0..len) now, by a path of 0..LANES_PATHS-1: exchanges on
+	 * different paths do not share a TCP connection. The body stays valid
+	 * until lanes_on_end for this slot, or cancel. fresh: not on a
+	 * connection that exists already, nor is any of those used for what is
+	 * posted later, on any path.
 	 */
 	void (*post)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
-	    bool fresh);
+	    unsigned path, bool fresh);
 	/* Give the exchange of this slot up; no more events for it. */
 	void (*cancel)(void *ctx, unsigned slot);
 	/*

@@ -105,7 +105,7 @@ void lanes_greet(struct lanes *l, uint64_t now_ms)
 
 /* Under which keys, and with which limits, the session goes on. */
 static int enter(struct lanes *l, const struct hello_answer *a,
-    const struct hello_keys *k, uint64_t now_ms)
+    const struct hello_keys *k)
 {
 	int rc;
 
@@ -125,7 +125,7 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 	if (rc != 0)
 		return rc;
 	session_peer(l->session, a->initial_window, a->max_streams);
-	session_ping(l->session, now_ms);
+	session_ping(l->session);
 	if (a->hold_max_ms < l->cfg.hold_ms)
 		l->hold_ms = (uint32_t)a->hold_max_ms;
 	return 0;
@@ -136,7 +136,7 @@ static void welcome(struct lanes *l, const struct hello_answer *a,
 {
 	unsigned warm = l->http2 ? 1 : WARM_CONNECTIONS;
 
-	if (enter(l, a, k, now_ms) != 0) {
+	if (enter(l, a, k) != 0) {
 		lanes_discard(l);
 		lanes_set_state(l, LANES_DOWN, "the session could not be set up");
 		lanes_wait(l, now_ms);

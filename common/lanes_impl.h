@@ -10,18 +10,19 @@
 #include "common/lanes.h"
 #include "common/record.h"
 
-#define BODY_START 65536u	/* bodies begin at this and grow with use */
+#define LANES_QUICK 2u		/* kept free of bulk, for what is small */
 
 /* One lane, or the place for hellos: at most one exchange at a time. */
 struct slot {
 	bool busy;
 	bool holding;		/* asked to be held */
 	bool probe;		/* tries a path that has failed */
+	bool warming;		/* only opens a connection */
+	bool bulk;		/* part of a bulk transfer, or ACKs for one */
 	bool answered;		/* the first byte of the response is there */
 	bool ended;		/* END for this exchange has arrived */
 	bool bad;		/* something in the response did not open */
 	bool restart;		/* has to run again: something may be lost */
-	bool full;		/* the body was as large as allowed */
 	uint64_t exchange;	/* number of the current or last one */
 	uint64_t start_ms;
 	uint64_t heard_ms;	/* start, or the last byte that came */
@@ -65,13 +66,17 @@ struct lanes {
 	struct backoff backoff;
 
 	bool http2;
-	uint32_t body_now, body_max;	/* learned for this path */
+	uint32_t body_max;		/* learned for this path */
 	uint32_t hold_ms;
 	unsigned short_holds;		/* held ones cut early, in a row */
 	unsigned good_holds;	/* answered in time, since the last change */
 	unsigned hold_patience;	/* so many, before a longer one is tried */
 	uint64_t active_ms;		/* something was sent or received */
-	unsigned keep;			/* to have held while bulk comes in */
+	unsigned keep;			/* to have held for what is small */
+	uint64_t poured;		/* bytes of bulk that came in */
+	uint64_t poured_ms;		/* when the last of them did */
+	unsigned opened;		/* connections: so many were busy at once */
+	uint64_t opened_ms;		/* when that was */
 	bool trim;			/* the last request asked for one more held */
 	bool closing, over;
 	struct lanes_stats stats;
@@ -79,9 +84,12 @@ struct lanes {
 
 /* lanes_io.c */
 
-/* Start an exchange on this free lane, with what there is to send. */
+/*
+ * Start an exchange on this free lane, with what there is to send. park: to
+ * be held in any case.
+ */
 void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
-    uint64_t now_ms);
+    bool park, uint64_t now_ms);
 
 /* POST what is in the slot's body. */
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);
@@ -96,8 +104,15 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 /* Give all exchanges up; the lanes run again. */
 void lanes_cancel_all(struct lanes *l);
 
-/* How many wait for an answer at the gateway. */
+/* A body of bulk that may be sent now, in bytes; 0: none. */
+uint64_t lanes_bulk_body(const struct lanes *l);
+
+/* How many wait at the gateway for what is small. */
 unsigned lanes_held(const struct lanes *l);
+
+/* How many exchanges for bulk should be held, or bringing it, right now. */
+unsigned lanes_bulk_wanted(const struct lanes *l, uint64_t now_ms);
+
 unsigned lanes_busy(const struct lanes *l);
 unsigned lanes_usable(const struct lanes *l);
 

@@ -10,14 +10,22 @@
 #include "common/err.h"
 
 #define KEEP_BULK 2u		/* to be held while bulk comes in */
+#define BULK_NEAR 2u		/* lanes for bulk: one, and one to follow it */
+#define BULK_FAR 6u		/* on several connections over a distance */
+#define POUR_MS 1000u		/* without bulk for so long, it is over */
+#define FAR_MS 5u		/* round trip that makes a distance */
 #define HELD_MAX 8u		/* asked to be held at once, at most */
+#define QUICK_BODY 65536u	/* a body of what is small, at most */
+#define BULK_BODIES 8u		/* that the congestion window is cut into */
+#define CONNECTION_LIFE_MS 40000u	/* idle, before someone closes it */
 #define BODY_MIN 16384u		/* never halved below this */
 #define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
 #define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
 #define DOWN_MS 1000u		/* failing for so long, the tunnel is down */
 #define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
 #define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
-#define BULK_ANSWER 65536u	/* a response above this size is bulk */
+#define BULK_ANSWER STREAM_BULK_BYTES	/* a larger response is bulk */
+#define FAR_BYTES 524288u	/* bulk worth several connections */
 
 int lanes_body(struct slot *s, size_t len)
 {
@@ -38,11 +46,25 @@ unsigned lanes_held(const struct lanes *l)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; i < SESSION_LANES; i++)
+	for (unsigned i = 0; i < SESSION_BULK_LANE; i++)
 		if (l->slot[i].busy && l->slot[i].holding &&
-		    l->slot[i].answer_bytes <= BULK_ANSWER)
+		    !l->slot[i].answered)
 			n++;
 	return n;
+}
+
+/*
+ * Over a distance, where a lost packet or a slow start stops a connection for
+ * many round trips, several connections share the bulk.
+ */
+unsigned lanes_bulk_wanted(const struct lanes *l, uint64_t now_ms)
+{
+	uint64_t rtt = session_rtt_ms(l->session);
+
+	if (l->poured <= BULK_ANSWER || now_ms - l->poured_ms > POUR_MS)
+		return 0;
+	return l->poured > FAR_BYTES && rtt >= FAR_MS && rtt != UINT64_MAX ?
+	    BULK_FAR : BULK_NEAR;
 }
 
 unsigned lanes_busy(const struct lanes *l)
@@ -55,59 +77,97 @@ unsigned lanes_busy(const struct lanes *l)
 	return n;
 }
 
+/* What is small never shares a connection with bulk. */
+static unsigned path_for(const struct slot *s, unsigned slot)
+{
+	if (slot == LANES_HELLO || (slot < SESSION_BULK_LANE && !s->bulk))
+		return 0;
+	return 1 + slot % (LANES_PATHS - 1);
+}
+
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[slot];
 
 	s->busy = true;
 	s->probe = l->rounds > 0;
-	s->answered = s->ended = s->bad = s->restart = false;
+	s->answered = s->ended = s->bad = s->restart = s->warming = false;
 	s->answer_bytes = 0;
 	s->records = 0;
 	s->part_len = 0;
 	s->start_ms = s->heard_ms = now_ms;
 	l->attempt_ms = l->active_ms = now_ms;
+	if (lanes_busy(l) >= l->opened ||
+	    now_ms - l->opened_ms > CONNECTION_LIFE_MS) {
+		l->opened = lanes_busy(l);
+		l->opened_ms = now_ms;
+	}
 	l->stats.exchanges++;
-	l->ops->post(l->ctx, slot, s->body, s->body_len, l->rounds > 0);
+	l->ops->post(l->ctx, slot, s->body, s->body_len, path_for(s, slot),
+	    l->rounds > 0);
+}
+
+/* Heads of frames and records, OPENs, ACKs: beside so much data. */
+static uint64_t with_heads(uint64_t n)
+{
+	return n + n / 64 + 8192;
+}
+
+/*
+ * The window is cut into a few bodies, so that the path always has the next
+ * one; a window that is almost used up makes no crumbs.
+ */
+uint64_t lanes_bulk_body(const struct lanes *l)
+{
+	uint64_t want = session_window(l->session) / BULK_BODIES;
+	uint64_t room = session_bulk_room(l->session);
+
+	if (want < BODY_MIN)
+		want = BODY_MIN;
+	if (want > l->body_max)
+		want = l->body_max;
+	return room >= want / 2 ? want : 0;
 }
 
 /* A body for what is queued, and not larger than the path takes. */
 static size_t body_wanted(const struct lanes *l, enum session_take take)
 {
-	uint64_t n = session_backlog(l->session);
+	uint64_t most = take == TAKE_BULK ? lanes_bulk_body(l) : QUICK_BODY;
+	uint64_t n = with_heads(session_backlog(l->session));
 
-	if (take == TAKE_QUICK && n > BODY_START)
-		n = BODY_START;
-	n += n / 64 + 8192;	/* heads of frames and records; OPENs, ACKs */
-	return n < l->body_now ? (size_t)n : l->body_now;
+	if (most > l->body_max)
+		most = l->body_max;
+	return (size_t)(n < most ? n : most);
 }
 
 /*
- * Ask to be held unless enough others are. Small requests always do: the
- * answer to a question then finds its way back in an exchange that waits for
- * it, one for each question that is open. What tries a doubtful path is not
- * held, for only its answer shows that the path works.
+ * Ask to be held if too few are, and with every question. One is to be held
+ * for each question that is open, so that each answer finds an exchange that
+ * waits for it, and one more for what the server says by itself. What tries a doubtful path is not held, for only its answer
+ * shows that the path works.
  */
-static void choose_hold(struct lanes *l, struct session_fill *f, size_t room)
+static void choose_hold(struct lanes *l, struct session_fill *f, bool asks,
+    bool park)
 {
 	unsigned held = lanes_held(l), most = lanes_usable(l) / 2;
 
+	if (l->closing || l->rounds > 0 ||
+	    (!asks && !park && held >= l->keep))
+		return;
+	if (f->lane < SESSION_BULK_LANE)
+		l->trim = asks;
+	f->hold_ms = l->hold_ms;
+	f->keep = l->keep;
+	if (asks)
+		f->keep += session_asking(l->session) + 1;
 	if (most > HELD_MAX)
 		most = HELD_MAX;
-	if (l->closing || l->rounds > 0 || (held > 0 && room > l->body_now / 2 &&
-	    held >= l->keep))
-		return;
-	f->hold_ms = l->hold_ms;
-	if (l->trim)	/* a question, or part of one */
-		f->keep = held + 1;
-	if (f->keep < l->keep)
-		f->keep = l->keep;
 	if (f->keep > most)
 		f->keep = most;
 }
 
 void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
-    uint64_t now_ms)
+    bool park, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[lane];
 	struct session_fill f = {
@@ -123,8 +183,8 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 		lanes_wait(l, now_ms);
 		return;
 	}
-	l->trim = session_has_work(l->session, TAKE_ALL, now_ms);
-	choose_hold(l, &f, room);
+	choose_hold(l, &f, (take == TAKE_QUICK || take == TAKE_ALL) &&
+	    session_asks(l->session, now_ms), park);
 	s->body_len = session_fill(l->session, &f, s->body, room, now_ms,
 	    &ended);
 	if (s->body_len == 0) {		/* the keys are used up */
@@ -132,17 +192,34 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 		return;
 	}
 	s->holding = f.hold_ms > 0;
-	s->full = s->body_len + SESSION_FILL_MIN >= l->body_now;
+	s->bulk = take == TAKE_BULK || (take == TAKE_NOTHING &&
+	    lanes_bulk_wanted(l, now_ms) > 0);
 	lanes_post(l, lane, now_ms);
 }
 
 /* ---- the response ----------------------------------------------------- */
+
+/* Bulk is coming in; more exchanges are parked for it. */
+static void note_answer(struct lanes *l, unsigned lane, size_t len,
+    uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane];
+
+	s->answer_bytes += len;
+	if (s->answer_bytes <= BULK_ANSWER && lane < SESSION_BULK_LANE)
+		return;
+	if (now_ms - l->poured_ms > POUR_MS)
+		l->poured = s->answer_bytes;
+	l->poured += len;
+	l->poured_ms = now_ms;
+}
 
 static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
     size_t len, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[lane];
 	struct session_seen seen;
+	unsigned keep;
 	int rc;
 
 	rc = session_receive(l->session, record, len, now_ms, &seen);
@@ -156,7 +233,10 @@ static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
 	if (seen.end_lane == lane && seen.end_exchange == s->exchange)
 		s->ended = true;
 	/* More is waiting there: so that no response waits for a request. */
-	l->keep = seen.backlog > 0 ? KEEP_BULK : 1;
+	keep = seen.backlog > 0 ? KEEP_BULK : 1;
+	if (keep < l->keep)
+		l->trim = true;
+	l->keep = keep;
 }
 
 /* Gather the rest of a record that came in pieces. Returns bytes used. */
@@ -212,23 +292,19 @@ void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
 {
 	struct slot *s = &l->slot[slot];
 
-	if (!s->busy || s->bad)
+	if (!s->busy || s->bad || len == 0)
 		return;
 	s->answered = true;
 	s->heard_ms = now_ms;
-	if (s->answer_bytes <= BULK_ANSWER &&
-	    s->answer_bytes + len > BULK_ANSWER) {
-		/* One to go on with the bulk, one for what is small. */
-		l->keep = KEEP_BULK;
-		l->ops->on_wake(l->ctx);
-	}
-	s->answer_bytes += len;
+	if (slot != LANES_HELLO)
+		note_answer(l, slot, len, now_ms);
 	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
 		s->bad = true;
 		return;
 	}
 	if (slot != LANES_HELLO) {
 		take_records(l, slot, data, len, now_ms);
+		l->ops->on_wake(l->ctx);	/* an ACK may be due */
 	} else if (len <= HELLO_MAX - s->part_len) {
 		memcpy(s->part + s->part_len, data, len);
 		s->part_len += len;
@@ -313,11 +389,6 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 	struct slot *s = &l->slot[lane];
 
 	learn_hold(l, s, true, false, now_ms);
-	if (s->full && l->body_now < l->body_max) {
-		l->body_now *= 2;
-		if (l->body_now > l->body_max)
-			l->body_now = l->body_max;
-	}
 	if (l->rounds > 0 && s->probe)
 		doubt_older(l);
 	l->rounds = 0;
@@ -367,8 +438,6 @@ static bool too_large(struct lanes *l, const struct slot *s, unsigned status,
 	l->body_max = (uint32_t)(s->body_len / 2);
 	if (l->body_max < BODY_MIN)
 		l->body_max = BODY_MIN;
-	if (l->body_now > l->body_max)
-		l->body_now = l->body_max;
 	return status == 413;
 }
 

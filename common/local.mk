@@ -8,6 +8,8 @@ common_libengine_a_SOURCES = \
 	common/buf.h \
 	common/crypto.c \
 	common/crypto.h \
+	common/cwnd.c \
+	common/cwnd.h \
 	common/err.c \
 	common/err.h \
 	common/fill.c \

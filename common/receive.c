@@ -124,9 +124,10 @@ static void on_item_lost(void *ctx, const struct sent_record *r)
 	}
 }
 
-static int take_ack(struct session *s, struct frame *f)
+static int take_ack(struct session *s, struct frame *f, uint64_t now_ms)
 {
 	struct range ack[FRAME_ACK_RANGES_MAX];
+	uint64_t flight = s->sent.flight;
 	size_t n = 0;
 
 	if (!s->sealed_any || f->u.ack.largest > s->last_number)
@@ -136,6 +137,14 @@ static int take_ack(struct session *s, struct frame *f)
 	if (f->u.ack.largest > s->acked_number)
 		s->acked_number = f->u.ack.largest;
 	sent_acked(&s->sent, ack, n, on_item_acked, s);
+	if (s->sent.flight == flight)
+		return 0;
+	/* Now, before what is let through by this ACK. */
+	if (!s->ping_queued && cwnd_wants_probe(&s->cwnd, flight, now_ms))
+		session_ping(s);
+	cwnd_on_acked(&s->cwnd, flight, flight - s->sent.flight);
+	if (s->ready != NULL)	/* the congestion window has room again */
+		s->ops->on_wake(s->ctx);
 	return 0;
 }
 
@@ -226,7 +235,11 @@ static int take_data(struct session *s, const struct frame *f)
 	if (rc != 0)
 		return rc;
 	/* The sender keeps a stream until its end is acknowledged. */
-	s->owed += f->u.data.fin ? SESSION_OWED_MAX : f->u.data.len;
+	if (f->u.data.len > 0 && !sendq_has_work(&st->out))
+		st->burst = 0;		/* it is their turn: no bulk of ours */
+	stream_set_asking(st, false);
+	s->owed += f->u.data.len;
+	s->owes_end |= f->u.data.fin;
 	if (st->is_released)
 		stream_settle(st);
 	else if (fresh && st->ops != NULL)
@@ -252,7 +265,7 @@ static int take_reset(struct session *s, const struct frame *f)
 	struct stream *st;
 	int rc;
 
-	s->owed += SESSION_OWED_MAX;
+	s->owes_end = true;
 	rc = find(s, f->u.reset.stream, true, &st);
 	if (rc == 0 && st != NULL)
 		stream_drop(st, f->u.reset.code);
@@ -317,7 +330,7 @@ static int take_frame(struct session *s, struct frame *f, uint64_t now_ms,
 		seen->backlog = f->u.end.backlog;
 		return 0;
 	case FRAME_ACK:
-		return take_ack(s, f);
+		return take_ack(s, f, now_ms);
 	case FRAME_OPEN:
 		return take_open(s, f);
 	case FRAME_WINDOW:
@@ -330,8 +343,10 @@ static int take_frame(struct session *s, struct frame *f, uint64_t now_ms,
 		s->ops->on_wake(s->ctx);
 		return 0;
 	case FRAME_PONG:
-		if (f->u.ping.token == s->ping_token)
-			s->stats.ping_rtt_ms = now_ms - s->ping_ms;
+		if (f->u.ping.token != s->ping_token || s->ping_queued)
+			return 0;
+		s->stats.ping_rtt_ms = now_ms - s->ping_ms;
+		cwnd_on_probe(&s->cwnd, now_ms);
 		return 0;
 	case FRAME_CLOSE:
 		take_close(s, f);

@@ -59,6 +59,8 @@ void sent_push(struct sent *s, uint64_t lane, struct sent_record *r)
 	r->next = NULL;
 	if (r->count > 0)
 		s->carrying++;
+	s->flight += r->size;
+	s->lane[lane].flight += r->size;
 	*s->lane[lane].tail = r;
 	s->lane[lane].tail = &r->next;
 }
@@ -76,9 +78,11 @@ void sent_drop(struct sent *s, struct sent_record *r)
 }
 
 /* The fate of a record is known. */
-static void settle(struct sent *s, struct sent_record *r, sent_fn fn,
-    void *ctx)
+static void settle(struct sent *s, size_t lane, struct sent_record *r,
+    sent_fn fn, void *ctx)
 {
+	s->flight -= r->size;
+	s->lane[lane].flight -= r->size;
 	if (r->count > 0)
 		s->carrying--;
 	fn(ctx, r);
@@ -101,7 +105,7 @@ static void lane_acked(struct sent *s, size_t lane, const struct range *ack,
 			*at = r->next;
 			if (*at == NULL)
 				s->lane[lane].tail = at;
-			settle(s, r, fn, ctx);
+			settle(s, lane, r, fn, ctx);
 		}
 	}
 }
@@ -124,11 +128,17 @@ void sent_lost(struct sent *s, uint64_t lane, uint64_t exchange, sent_fn fn,
 		s->lane[lane].head = r->next;
 		if (r->next == NULL)
 			s->lane[lane].tail = &s->lane[lane].head;
-		settle(s, r, fn, ctx);
+		settle(s, lane, r, fn, ctx);
 	}
 }
 
 bool sent_pending(const struct sent *s, uint64_t lane)
 {
 	return lane < SESSION_LANES && s->lane[lane].head != NULL;
+}
+
+uint64_t sent_oldest(const struct sent *s, uint64_t lane)
+{
+	return lane < SESSION_LANES && s->lane[lane].head != NULL ?
+	    s->lane[lane].head->number : UINT64_MAX;
 }

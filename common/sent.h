@@ -29,6 +29,7 @@ struct sent_record {
 	struct sent_record *next;	/* private */
 	uint64_t number;
 	uint64_t exchange;
+	uint32_t size;		/* bytes on the wire */
 	uint64_t ack_to;	/* its ACK reported everything below; 0: none */
 	unsigned ack_turn;	/* see session_impl.h */
 	unsigned count;
@@ -38,7 +39,9 @@ struct sent_record {
 struct sent {
 	struct {
 		struct sent_record *head, **tail;
+		uint64_t flight;	/* bytes in these */
 	} lane[SESSION_LANES];
+	uint64_t flight;		/* in all lanes */
 	struct sent_record *free;	/* for reuse */
 	unsigned spare;			/* how many of those */
 	unsigned count;			/* records taken by sent_new */
@@ -69,5 +72,8 @@ void sent_lost(struct sent *s, uint64_t lane, uint64_t exchange, sent_fn fn,
     void *ctx);
 
 bool sent_pending(const struct sent *s, uint64_t lane);
+
+/* The lowest number of the lane that is still open, or UINT64_MAX. */
+uint64_t sent_oldest(const struct sent *s, uint64_t lane);
 
 #endif

@@ -8,6 +8,9 @@
 
 #include "common/err.h"
 
+#define ACK_MIN_MS 2u		/* between two ACKs for bulk */
+#define ACK_RTT_MAX_MS 200u	/* longer round trips count as this */
+
 /* Beyond this many ranges of numbers, the lowest are counted as seen. */
 #define SEEN_RANGES_MAX 1024u
 /* Ids of the peer's streams come nearly in order: few ranges. */
@@ -39,6 +42,7 @@ int session_new(struct session **out, const uint8_t id[RECORD_ID_LEN],
 	ranges_init(&s->seen, SEEN_RANGES_MAX);
 	ranges_init(&s->peer_ids, PEER_IDS_MAX);
 	sent_init(&s->sent);
+	cwnd_init(&s->cwnd);
 	page_pool_init(&s->pool, PAGES_KEEP);
 	s->next_id = c->opens_even ? 0 : 1;
 	s->stats.ping_rtt_ms = UINT64_MAX;
@@ -146,7 +150,55 @@ uint64_t session_acked_number(const struct session *s)
 
 bool session_owes_ack(const struct session *s)
 {
-	return s->owes_ack && s->owed >= SESSION_OWED_MAX;
+	return s->owes_ack && (s->owes_end || s->owed >= SESSION_OWED_MAX);
+}
+
+uint64_t session_ack_at(const struct session *s)
+{
+	uint64_t rtt = s->cwnd.rtt_ms, wait = SESSION_ACK_MS;
+
+	if (!s->owes_ack)
+		return UINT64_MAX;
+	if (rtt > ACK_RTT_MAX_MS)
+		rtt = ACK_RTT_MAX_MS;
+	if (s->owed >= SESSION_OWED_MAX)
+		wait = rtt / 8 > ACK_MIN_MS ? rtt / 8 : ACK_MIN_MS;
+	else if (s->owed >= RECORD_PLAIN_MAX)
+		wait = rtt / 2 > 4 * ACK_MIN_MS ? rtt / 2 : 4 * ACK_MIN_MS;
+	else if (!s->owes_end)
+		return UINT64_MAX;
+	return s->ack_ms + wait;
+}
+
+uint64_t session_bulk_room(const struct session *s)
+{
+	return cwnd_room(&s->cwnd, s->sent.flight);
+}
+
+uint64_t session_window(const struct session *s)
+{
+	return s->cwnd.bytes;
+}
+
+uint64_t session_rtt_ms(const struct session *s)
+{
+	return s->cwnd.rtt_ms;
+}
+
+uint64_t session_lane_flight(const struct session *s, uint64_t lane)
+{
+	return s->sent.lane[lane].flight;
+}
+
+uint64_t session_lane_oldest(const struct session *s, uint64_t lane)
+{
+	return sent_oldest(&s->sent, lane);
+}
+
+void session_path_changed(struct session *s)
+{
+	cwnd_init(&s->cwnd);
+	session_ping(s);
 }
 
 bool session_is_idle(const struct session *s)
@@ -175,10 +227,9 @@ bool session_is_closed(const struct session *s)
 	return s->closed;
 }
 
-void session_ping(struct session *s, uint64_t now_ms)
+void session_ping(struct session *s)
 {
 	s->ping_queued = true;
-	s->ping_ms = now_ms;
 	s->ping_token++;
 	s->ops->on_wake(s->ctx);
 }

@@ -22,6 +22,7 @@
 #include "common/record.h"
 
 #define SESSION_LANES 64u		/* lanes are numbered 0..63 */
+#define SESSION_BULK_LANE 48u		/* what is held from here on is for bulk */
 
 struct session;
 struct stream;
@@ -156,9 +157,16 @@ void session_lane_begin(struct session *s, uint64_t lane, uint64_t exchange);
 /* Does the lane hold records of ours that nobody has acknowledged? */
 bool session_lane_pending(const struct session *s, uint64_t lane);
 
+/*
+ * A stream that has sent more than this, without a pause and without the peer
+ * having said something in between, is in the midst of bulk.
+ */
+#define STREAM_BULK_BYTES 98304u
+
 enum session_take {
 	TAKE_NOTHING,	/* no frame that would need acknowledging */
-	TAKE_QUICK,	/* only streams that are not in the midst of bulk */
+	TAKE_QUICK,	/* all but the data of streams in the midst of bulk */
+	TAKE_BULK,	/* only those streams, as the window allows */
 	TAKE_ALL
 };
 
@@ -186,6 +194,12 @@ size_t session_fill(struct session *s, const struct session_fill *f,
 bool session_has_work(const struct session *s, enum session_take take,
     uint64_t now_ms);
 
+/* Is a stream to be opened, or data to be sent, that may be a question? */
+bool session_asks(const struct session *s, uint64_t now_ms);
+
+/* On how many streams was the last byte sent by us, not by the peer? */
+unsigned session_asking(const struct session *s);
+
 /* Stream bytes that are queued and could be sent now (windows permitting). */
 uint64_t session_backlog(const struct session *s);
 
@@ -195,6 +209,32 @@ uint64_t session_backlog(const struct session *s);
  */
 #define SESSION_ACK_MS 250u
 bool session_owes_ack(const struct session *s);
+
+/*
+ * When an ACK should go out even if there is nothing else to say; UINT64_MAX:
+ * not needed. Several times in a round trip while bulk comes in, since the
+ * peer's congestion window waits for it.
+ */
+uint64_t session_ack_at(const struct session *s);
+
+/*
+ * How many bytes of bulk the congestion window lets through now, and its size
+ * (common/cwnd.h).
+ */
+uint64_t session_bulk_room(const struct session *s);
+uint64_t session_window(const struct session *s);
+
+/* The path's round trip without queues, or UINT64_MAX before one is known. */
+uint64_t session_rtt_ms(const struct session *s);
+
+/* Bytes that this lane carries and nobody has acknowledged. */
+uint64_t session_lane_flight(const struct session *s, uint64_t lane);
+
+/* The lowest of these records' numbers, or UINT64_MAX. */
+uint64_t session_lane_oldest(const struct session *s, uint64_t lane);
+
+/* Another network: what was learned of the path is forgotten. */
+void session_path_changed(struct session *s);
 
 /* Nothing queued, unacknowledged or unread anywhere, no stream open. */
 bool session_is_idle(const struct session *s);
@@ -214,7 +254,7 @@ bool session_is_closed(const struct session *s);
 void session_close_streams(struct session *s, uint64_t code);
 
 /* Ask for a PONG; how long it took is ping_rtt_ms in session_stats. */
-void session_ping(struct session *s, uint64_t now_ms);
+void session_ping(struct session *s);
 
 struct session_stats {
 	uint64_t records_in, records_out, bytes_in, bytes_out;

@@ -5,6 +5,7 @@
 #ifndef COMMON_SESSION_IMPL_H
 #define COMMON_SESSION_IMPL_H
 
+#include "common/cwnd.h"
 #include "common/frame.h"
 #include "common/recvq.h"
 #include "common/sendq.h"
@@ -28,6 +29,7 @@ struct stream {
 	bool is_open;		/* OPEN was sent or has arrived */
 	bool is_released;	/* nobody holds the handle */
 	bool is_blocked;	/* on_writable is awaited */
+	bool is_asking;		/* we sent the last byte, not the peer */
 	bool window_queued;	/* a WINDOW frame is to be sent */
 	uint64_t window_told;	/* the limit in the last one */
 	enum ctl open, reset;
@@ -40,7 +42,7 @@ struct stream {
 	uint64_t window;	/* what we would like to grant, bytes */
 	uint64_t used;		/* bytes consumed since it last grew */
 	uint64_t consumed_at;	/* session's `consumed` when last read from */
-	uint64_t burst;		/* bytes sent without a pause */
+	uint64_t burst;		/* bytes sent without a pause or a turn */
 	uint64_t burst_ms;	/* when the last of them was sent */
 };
 
@@ -64,11 +66,14 @@ struct session {
 	uint64_t report_floor;	/* below, the peer knows what arrived */
 	unsigned report_turn;	/* changes when a number arrives late */
 	bool owes_ack;
-	uint64_t owed;		/* bytes not acknowledged, ends counting much */
+	uint64_t owed;		/* bytes of DATA not acknowledged yet */
+	bool owes_end;		/* and among them an end of stream, or a RESET */
+	uint64_t ack_ms;	/* when the last ACK was sent */
 	uint64_t last_number;	/* the highest we sealed */
 	uint64_t acked_number;	/* the highest of ours that arrived there */
 	bool sealed_any;
 	struct sent sent;
+	struct cwnd cwnd;
 	bool lane_rule_broken;	/* for one test */
 
 	struct stream *buckets[STREAM_BUCKETS];
@@ -76,6 +81,7 @@ struct session {
 	struct stream *ready;		/* the one whose turn it is; a ring */
 	unsigned stream_count;
 	unsigned blocked_count;
+	unsigned asking_count;
 	struct ranges peer_ids;		/* id / 2 of the peer's streams so far */
 	uint64_t next_id;		/* of our next stream */
 	uint64_t local_count, peer_count;
@@ -116,6 +122,10 @@ void stream_settle(struct stream *st);
 /* Put it into or out of the ring of those with work, as it has some. */
 void stream_update(struct stream *st);
 bool stream_has_work(const struct stream *st);
+bool stream_has_control(const struct stream *st);	/* of it, no data */
+
+/* Who spoke last? */
+void stream_set_asking(struct stream *st, bool asking);
 
 /* on_writable for the streams that wait and have room again. */
 void stream_wake_blocked(struct session *s);
@@ -123,7 +133,6 @@ void stream_wake_blocked(struct session *s);
 /* Has it been sending for so long that others may overtake? */
 bool stream_is_bulk(const struct stream *st, uint64_t now_ms);
 
-#define STREAM_BULK_BYTES 65536u	/* sent without a pause of: */
-#define STREAM_BULK_PAUSE_MS 200u
+#define STREAM_BULK_PAUSE_MS 200u	/* ends it, as does a turn */
 
 #endif

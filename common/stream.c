@@ -13,6 +13,7 @@
  * at the moment when it opens.
  */
 #define LOOK_AHEAD 16384u
+#define WINDOW_GROWTH 16u
 
 const char *stream_code_text(uint64_t code)
 {
@@ -144,6 +145,17 @@ static void set_blocked(struct stream *st, bool blocked)
 		st->s->blocked_count--;
 }
 
+void stream_set_asking(struct stream *st, bool asking)
+{
+	if (st->is_asking == asking)
+		return;
+	st->is_asking = asking;
+	if (asking)
+		st->s->asking_count++;
+	else
+		st->s->asking_count--;
+}
+
 /* Credit that counts against the session's pool. */
 static uint64_t pool_share(const struct stream *st)
 {
@@ -160,6 +172,7 @@ void stream_destroy(struct stream *st)
 
 	ready_remove(st);
 	set_blocked(st, false);
+	stream_set_asking(st, false);
 	while (*at != st)
 		at = &(*at)->bucket_next;
 	*at = st->bucket_next;
@@ -214,13 +227,17 @@ static bool window_is_urgent(const struct stream *st)
 	    st->window_told < st->in.read + (st->in.limit - st->in.read) / 2;
 }
 
-bool stream_has_work(const struct stream *st)
+bool stream_has_control(const struct stream *st)
 {
 	if (st->open == CTL_QUEUED || st->reset == CTL_QUEUED)
 		return true;
-	if (st->reset != CTL_NONE)
-		return false;
-	return window_is_urgent(st) || sendq_has_work(&st->out);
+	return st->reset == CTL_NONE && window_is_urgent(st);
+}
+
+bool stream_has_work(const struct stream *st)
+{
+	return stream_has_control(st) ||
+	    (st->reset == CTL_NONE && sendq_has_work(&st->out));
 }
 
 void stream_update(struct stream *st)
@@ -330,8 +347,8 @@ static unsigned wide_streams(const struct session *s)
 }
 
 /*
- * The window that this stream may have now. It grows fourfold each time that
- * it has been used up; what goes beyond the initial window comes out of the
+ * The window that this stream may have now. It grows sixteenfold each time that
+ * half of it has been used up; what goes beyond the initial window comes out of the
  * session's pool, which the streams that grew share evenly.
  */
 static uint64_t fair_window(struct stream *st)
@@ -340,9 +357,9 @@ static uint64_t fair_window(struct stream *st)
 	uint64_t others = s->pool_used - pool_share(st);
 	uint64_t share;
 
-	if (st->used >= st->window && st->window < s->cfg.window_max) {
+	if (st->used >= st->window / 2 && st->window < s->cfg.window_max) {
 		st->used = 0;
-		st->window *= 4;
+		st->window *= WINDOW_GROWTH;
 		if (st->window > s->cfg.window_max)
 			st->window = s->cfg.window_max;
 	}
@@ -444,6 +461,7 @@ void stream_reset(struct stream *st, uint64_t code)
 	st->ops = NULL;
 	st->is_released = true;
 	set_blocked(st, false);
+	stream_set_asking(st, false);
 	st->reset = CTL_QUEUED;
 	st->reset_code = code;
 	/* What is queued or unread is of no use to anyone any more. */

@@ -14,6 +14,7 @@
 /* A TCP connection of the client's. */
 struct net_conn {
 	struct net_conn *next;
+	unsigned path;
 	unsigned users;		/* calls on it */
 	bool dead;		/* silent for good, and nobody knows */
 	bool closed;
@@ -416,7 +417,8 @@ void net_call_end(struct net_call *c, enum lanes_result result,
 /* ---- the request's way to the gateway --------------------------------- */
 
 /* The connection that this call goes out on. */
-static struct net_conn *choose_conn(struct net *n, bool fresh, bool *is_new)
+static struct net_conn *choose_conn(struct net *n, unsigned path, bool fresh,
+    bool *is_new)
 {
 	struct net_conn *c;
 
@@ -425,11 +427,13 @@ static struct net_conn *choose_conn(struct net *n, bool fresh, bool *is_new)
 	for (c = n->conns; fresh && c != NULL; c = c->next)
 		c->retired = true;
 	for (c = n->conns; c != NULL; c = c->next)
-		if (!c->closed && !c->retired && (n->faults->path.http2 || c->users == 0))
+		if (!c->closed && !c->retired && c->path == path &&
+		    (n->faults->path.http2 || c->users == 0))
 			return c;
 	c = must(calloc(1, sizeof(*c)));
 	c->next = n->conns;
 	n->conns = c;
+	c->path = path;
 	*is_new = true;
 	return c;
 }
@@ -550,7 +554,7 @@ static struct net_call *new_call(struct net *n, unsigned slot,
 }
 
 void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
-    bool fresh)
+    unsigned path, bool fresh)
 {
 	struct net_call *c;
 	bool is_new;
@@ -563,7 +567,7 @@ void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
 		return;
 	}
 	c = new_call(n, slot, body, len);
-	c->conn = choose_conn(n, fresh, &is_new);
+	c->conn = choose_conn(n, path, fresh, &is_new);
 	c->conn->users++;
 	trace_say(n->trace, "net call=%" PRIu64 " slot=%u post bytes=%zu%s%s "
 	    "plan=%s%s", c->serial, slot, len, fresh ? " fresh" : "",

@@ -75,7 +75,7 @@ void net_fini(struct net *n);		/* after the engines are gone */
 
 /* lanes_ops.post and .cancel. */
 void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
-    bool fresh);
+    unsigned path, bool fresh);
 void net_cancel(struct net *n, unsigned slot);
 
 /* The gateway goes away: everything that it holds fails. Then free it. */

@@ -10,7 +10,7 @@
 #define LATENCY_MS 25u
 #define RTT_MS (2 * LATENCY_MS)
 #define TURNS 200u
-#define WARM_UP 8u	/* exchanges for hello, parking and farewell */
+#define WARM_UP 12u	/* exchanges for hello, parking and farewell */
 #define BULK 16000000u	/* bytes */
 #define REST_MS 60000u	/* the last held request is answered by then */
 #define PLENTY_MS 600000u

@@ -17,11 +17,11 @@
 /* ---- what the engines ask and tell ------------------------------------ */
 
 static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
-    bool fresh)
+    unsigned path, bool fresh)
 {
 	struct world *w = ctx;
 
-	net_post(&w->net, slot, body, len, fresh);
+	net_post(&w->net, slot, body, len, path, fresh);
 }
 
 static void on_cancel(void *ctx, unsigned slot)

@@ -14,6 +14,7 @@ unit_tests = \
 	tests/unit/test_client_status \
 	tests/unit/test_conf \
 	tests/unit/test_crypto \
+	tests/unit/test_cwnd \
 	tests/unit/test_frame \
 	tests/unit/test_gate \
 	tests/unit/test_hello \

@@ -143,7 +143,8 @@ static void on_body(void *ctx, unsigned slot, const uint8_t *data, size_t len)
 		repost_in_body = false;
 		carrier_cancel(carrier, slot);
 		got[slot].len = 0;
-		carrier_post(carrier, slot, (const uint8_t *)"again", 5, true);
+		carrier_post(carrier, slot, (const uint8_t *)"again", 5, 0,
+		    true);
 	}
 }
 
@@ -186,7 +187,7 @@ static void start(enum carrier_http http)
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct carrier_config config = {
 		.proxy = "", .http = http, .connect_timeout_ms = 2000,
-		.slots = SLOTS, .max_connections = SLOTS
+		.slots = SLOTS, .paths = 2, .max_connections = SLOTS
 	};
 	int len = sizeof(address);
 	char url[80];
@@ -237,7 +238,7 @@ static void run_until(unsigned ends)
 
 static void post(unsigned slot, const char *body, bool fresh)
 {
-	carrier_post(carrier, slot, (const uint8_t *)body, strlen(body),
+	carrier_post(carrier, slot, (const uint8_t *)body, strlen(body), 0,
 	    fresh);
 }
 
@@ -287,7 +288,7 @@ static void test_bodies_with_any_bytes_arrive_as_they_are(void)
 {
 	start(CARRIER_HTTP_AUTO);
 	response = OK_HELLO;
-	carrier_post(carrier, 0, (const uint8_t *)"a\0b\xff", 4, false);
+	carrier_post(carrier, 0, (const uint8_t *)"a\0b\xff", 4, 0, false);
 	run_until(1);
 	CU_ASSERT_PTR_NOT_NULL(memmem(last_request, sizeof(last_request),
 	    "\r\n\r\na\0b\xff", 8));

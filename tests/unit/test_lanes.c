@@ -118,10 +118,11 @@ static void new_gate(void)
 /* ---- HTTP ------------------------------------------------------------- */
 
 static void post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
-    bool fresh)
+    unsigned path, bool fresh)
 {
 	(void)ctx;
 	CU_ASSERT_FALSE(call[slot].open);
+	CU_ASSERT_TRUE(path < LANES_PATHS);
 	call[slot] = (struct call){ .open = true, .fresh = fresh,
 	    .body = body, .len = len, .number = ++posts };
 }
@@ -328,6 +329,7 @@ static void test_a_transaction_costs_one_exchange(void)
 	unsigned before;
 
 	setup();
+	lanes_set_http2(lanes, true);
 	settle();
 	pass(cfg.quiet_ms);
 	settle();
@@ -441,6 +443,7 @@ static void test_a_cut_exchange_is_repeated_at_once_then_slowly(void)
 	struct stream *st;
 
 	setup();
+	lanes_set_http2(lanes, true);
 	settle();
 	pass(cfg.quiet_ms);
 	settle();

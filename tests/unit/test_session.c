@@ -510,7 +510,7 @@ static void test_ping_is_answered(void)
 	struct session_stats stats;
 
 	setup(NULL);
-	session_ping(client.s, now_ms);
+	session_ping(client.s);
 	move(&client, &gateway);
 	now_ms += 42;
 	CU_ASSERT_TRUE(session_has_work(gateway.s, TAKE_ALL, now_ms));

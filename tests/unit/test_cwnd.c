@@ -1,0 +1,161 @@
+#include "config.h"
+
+#include "common/cwnd.h"
+
+#include "tests/unit/unit.h"
+
+#define BASE_MS 50u
+
+static struct cwnd c;
+static uint64_t now_ms;
+
+/*
+ * One round trip: the window is used up, all of it arrives, and a probe comes
+ * back after rtt_ms.
+ */
+static void round_trip(uint64_t rtt_ms)
+{
+	now_ms += BASE_MS;
+	CU_ASSERT_TRUE(cwnd_wants_probe(&c, c.bytes, now_ms));
+	cwnd_on_probe_sent(&c, now_ms);
+	now_ms += rtt_ms;
+	cwnd_on_acked(&c, c.bytes, c.bytes);
+	cwnd_on_probe(&c, now_ms);
+}
+
+static void setup(void)
+{
+	now_ms = 1000;
+	cwnd_init(&c);
+	round_trip(BASE_MS);
+}
+
+static void test_it_is_open_until_it_is_used_up(void)
+{
+	cwnd_init(&c);
+	CU_ASSERT_EQUAL(cwnd_room(&c, 0), CWND_FIRST);
+	CU_ASSERT_EQUAL(cwnd_room(&c, CWND_FIRST - 1), 1);
+	CU_ASSERT_EQUAL(cwnd_room(&c, CWND_FIRST), 0);
+	CU_ASSERT_EQUAL(cwnd_room(&c, CWND_FIRST + 1), 0);
+}
+
+static void test_it_grows_while_nothing_is_delayed(void)
+{
+	uint64_t before;
+
+	setup();
+	before = c.bytes;
+	round_trip(BASE_MS);
+	CU_ASSERT_TRUE(c.bytes > before);
+}
+
+static void test_it_does_not_grow_unused(void)
+{
+	uint64_t before;
+
+	setup();
+	before = c.bytes;
+	for (int i = 0; i < 10; i++) {
+		now_ms += BASE_MS;
+		cwnd_on_probe_sent(&c, now_ms);
+		now_ms += BASE_MS;
+		cwnd_on_acked(&c, c.bytes / 2, c.bytes / 2);
+		cwnd_on_probe(&c, now_ms);
+	}
+	CU_ASSERT_EQUAL(c.bytes, before);
+}
+
+static void test_three_slow_probes_in_a_row_make_it_shrink(void)
+{
+	uint64_t before;
+
+	setup();
+	before = c.bytes;
+	round_trip(2 * BASE_MS);
+	round_trip(2 * BASE_MS);
+	CU_ASSERT_EQUAL(c.bytes, before);
+	round_trip(2 * BASE_MS);
+	CU_ASSERT_TRUE(c.bytes < before);
+	CU_ASSERT_TRUE(c.bytes >= CWND_MIN);
+}
+
+static void test_one_slow_probe_changes_nothing(void)
+{
+	uint64_t before;
+
+	setup();
+	before = c.bytes;
+	round_trip(5 * BASE_MS);
+	CU_ASSERT_EQUAL(c.bytes, before);
+	round_trip(BASE_MS);
+	CU_ASSERT_TRUE(c.bytes > before);
+}
+
+static void test_it_never_falls_below_the_least(void)
+{
+	setup();
+	for (int i = 0; i < 30; i++)
+		round_trip(4 * BASE_MS);
+	CU_ASSERT_EQUAL(c.bytes, CWND_MIN);
+}
+
+static void test_a_probe_that_stays_away_is_sent_again_ever_later(void)
+{
+	uint64_t first, second;
+
+	setup();
+	now_ms += BASE_MS;
+	cwnd_on_probe_sent(&c, now_ms);
+	for (first = 0; !cwnd_wants_probe(&c, c.bytes, now_ms); first++)
+		now_ms++;
+	CU_ASSERT_TRUE(first > 2 * BASE_MS && first < 10 * BASE_MS);
+	cwnd_on_probe_sent(&c, now_ms);
+	for (second = 0; !cwnd_wants_probe(&c, c.bytes, now_ms); second++)
+		now_ms++;
+	CU_ASSERT_TRUE(second >= 2 * first);
+}
+
+static void test_little_under_way_needs_no_probe(void)
+{
+	setup();
+	now_ms += 10000;
+	CU_ASSERT_FALSE(cwnd_wants_probe(&c, CWND_MIN - 1, now_ms));
+	CU_ASSERT_TRUE(cwnd_wants_probe(&c, CWND_MIN, now_ms));
+}
+
+/* The path has become longer for good: that is no queue. */
+static void test_a_longer_path_is_found_out(void)
+{
+	setup();
+	CU_ASSERT_EQUAL(c.rtt_ms, BASE_MS);
+	for (int i = 0; i < 100; i++)
+		round_trip(3 * BASE_MS);
+	CU_ASSERT_EQUAL(c.rtt_ms, 3 * BASE_MS);
+	CU_ASSERT_TRUE(c.bytes > CWND_MIN);
+}
+
+int main(void)
+{
+	static const struct unit_test tests[] = {
+		{ "it is open until it is used up",
+		    test_it_is_open_until_it_is_used_up },
+		{ "it grows while nothing is delayed",
+		    test_it_grows_while_nothing_is_delayed },
+		{ "it does not grow unused", test_it_does_not_grow_unused },
+		{ "three slow probes in a row make it shrink",
+		    test_three_slow_probes_in_a_row_make_it_shrink },
+		{ "one slow probe changes nothing",
+		    test_one_slow_probe_changes_nothing },
+		{ "it never falls below the least",
+		    test_it_never_falls_below_the_least },
+		{ "a probe that stays away is sent again, ever later",
+		    test_a_probe_that_stays_away_is_sent_again_ever_later },
+		{ "little under way needs no probe",
+		    test_little_under_way_needs_no_probe },
+		{ "a longer path is found out",
+		    test_a_longer_path_is_found_out },
+		{ NULL, NULL }
+	};
+
+	return unit_main(tests);
+}
