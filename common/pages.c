@@ -9,6 +9,7 @@
 #include "common/err.h"
 
 #define RING_FIRST 4u		/* slots in the first ring */
+#define RING_KEEP 16u		/* slots that an empty one keeps */
 
 /* What a free page holds: the next free page. */
 struct free_page {
@@ -192,5 +193,17 @@ void pages_release(struct pages *p, uint64_t offset)
 {
 	assert(offset >= p->front);
 	drop(p, p->front / PAGES_SIZE, offset / PAGES_SIZE);
+	p->front = offset;
+}
+
+void pages_clear(struct pages *p, uint64_t offset)
+{
+	assert(offset >= p->front);
+	if (p->ring_size > RING_KEEP) {
+		pages_fini(p);
+	} else {
+		drop(p, p->front / PAGES_SIZE,
+		    (offset + PAGES_SIZE - 1) / PAGES_SIZE);
+	}
 	p->front = offset;
 }

@@ -61,4 +61,10 @@ size_t pages_peek(const struct pages *p, uint64_t offset, size_t max,
 /* Everything below offset is no longer needed: the front moves there. */
 void pages_release(struct pages *p, uint64_t offset);
 
+/*
+ * The same where nothing was written at offset or behind it: what is idle
+ * keeps no page, not even one that is half full.
+ */
+void pages_clear(struct pages *p, uint64_t offset);
+
 #endif

@@ -112,7 +112,10 @@ void recvq_consume(struct recvq *q, size_t n)
 {
 	assert(n <= q->ready - q->read);
 	q->read += n;
-	pages_release(&q->pages, q->read);
+	if (q->read == q->ready && q->got.count == 0)
+		pages_clear(&q->pages, q->read);
+	else
+		pages_release(&q->pages, q->read);
 }
 
 bool recvq_at_end(const struct recvq *q)

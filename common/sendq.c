@@ -118,7 +118,10 @@ void sendq_on_acked(struct sendq *q, const struct sendq_piece *p)
 		ranges_drop_below(&q->acks, q->acked);
 	}
 	ranges_drop_below(&q->lost, q->acked);
-	pages_release(&q->pages, q->acked);
+	if (q->acked == q->end)
+		pages_clear(&q->pages, q->acked);
+	else
+		pages_release(&q->pages, q->acked);
 }
 
 void sendq_on_lost(struct sendq *q, const struct sendq_piece *p)

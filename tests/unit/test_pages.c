@@ -200,6 +200,29 @@ static void test_shared_pool(void)
 	CU_ASSERT_EQUAL(pool.free_count, 0);
 }
 
+static void test_clear(void)
+{
+	struct page_pool pool;
+	struct pages p;
+
+	page_pool_init(&pool, 100);
+	pages_init(&p, &pool);
+	put(&p, 0, PAGES_SIZE + 10);
+	pages_clear(&p, PAGES_SIZE + 10);
+	CU_ASSERT_EQUAL(pool.used, 0);
+	put(&p, PAGES_SIZE + 10, 30 * PAGES_SIZE);
+	CU_ASSERT_TRUE(check(&p, PAGES_SIZE + 10, 30 * PAGES_SIZE));
+	pages_clear(&p, 31 * PAGES_SIZE + 10);
+	CU_ASSERT_EQUAL(pool.used, 0);
+	CU_ASSERT_EQUAL(p.ring_size, 0);
+	put(&p, 31 * PAGES_SIZE + 10, 20);
+	CU_ASSERT_TRUE(check(&p, 31 * PAGES_SIZE + 10, 20));
+	pages_clear(&p, 31 * PAGES_SIZE + 30);
+	CU_ASSERT_TRUE(p.ring_size > 0);
+	pages_fini(&p);
+	page_pool_fini(&pool);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -216,6 +239,8 @@ int main(void)
 		    test_not_moved },
 		{ "streams share the free pages of their pool",
 		    test_shared_pool },
+		{ "what is empty keeps no page, and no large ring",
+		    test_clear },
 		{ NULL, NULL }
 	};
 

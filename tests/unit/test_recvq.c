@@ -136,6 +136,22 @@ static void test_peek_walks_through_pages(void)
 	teardown();
 }
 
+static void test_keeps_no_page_when_all_is_read(void)
+{
+	setup(100);
+	CU_ASSERT_EQUAL(recvq_write(&q, 0, "ab", 2, false, &fresh), 0);
+	CU_ASSERT_EQUAL(recvq_write(&q, 4, "ef", 2, false, &fresh), 0);
+	recvq_consume(&q, 2);
+	CU_ASSERT_EQUAL(pool.used, 1);	/* for what came early */
+	CU_ASSERT_EQUAL(recvq_write(&q, 2, "cd", 2, false, &fresh), 0);
+	expect("cdef");
+	recvq_consume(&q, 4);
+	CU_ASSERT_EQUAL(pool.used, 0);
+	CU_ASSERT_EQUAL(recvq_write(&q, 6, "gh", 2, false, &fresh), 0);
+	expect("gh");
+	teardown();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -149,6 +165,8 @@ int main(void)
 		{ "an end alone is news", test_an_end_alone_is_news },
 		{ "holes are bounded", test_holes_are_bounded },
 		{ "peek walks through pages", test_peek_walks_through_pages },
+		{ "keeps no page when all is read",
+		    test_keeps_no_page_when_all_is_read },
 		{ NULL, NULL }
 	};
 

@@ -193,6 +193,26 @@ static void test_too_many_holes_only_cost_repetitions(void)
 	teardown();
 }
 
+static void test_keeps_no_page_when_all_is_acknowledged(void)
+{
+	struct sendq_piece a, b;
+	char out[2];
+
+	setup(100);
+	CU_ASSERT_EQUAL(sendq_write(&q, "abcd", 4), 0);
+	a = take(2);
+	b = take(2);
+	sendq_on_acked(&q, &a);
+	CU_ASSERT_EQUAL(pool.used, 1);
+	sendq_on_acked(&q, &b);
+	CU_ASSERT_EQUAL(pool.used, 0);
+	CU_ASSERT_EQUAL(sendq_write(&q, "ef", 2), 0);
+	a = take(2);
+	sendq_read(&q, &a, out);
+	CU_ASSERT_EQUAL(memcmp(out, "ef", 2), 0);
+	teardown();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -212,6 +232,8 @@ int main(void)
 		    test_a_lost_end_goes_again_until_acknowledged },
 		{ "too many holes only cost repetitions",
 		    test_too_many_holes_only_cost_repetitions },
+		{ "keeps no page when all is acknowledged",
+		    test_keeps_no_page_when_all_is_acknowledged },
 		{ NULL, NULL }
 	};
 
