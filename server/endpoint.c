@@ -15,7 +15,11 @@
 #include "server/endpoint_tls.h"
 #include "server/hangup.h"
 
-#define POOL_BYTES ((size_t)64 * 1024)	/* per connection, touched as used */
+/*
+ * A whole record and a head: libmicrohttpd fills the pool with zeros after each
+ * request of a connection, so that all of it is touched and costs time.
+ */
+#define POOL_BYTES ((size_t)18 * 1024)
 #define LIMIT_LOG_MS 60000u	/* between two lines about one limit */
 #define ROUNDS_MAX 16	/* runs of a daemon before others have their turn */
 
