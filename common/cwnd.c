@@ -11,6 +11,7 @@
 /* Without a path's limit the window follows the rate, this far above it. */
 #define RATE_GAIN 4u
 #define RATE_WINDOW_MIN CWND_FIRST
+#define RATE_DECAY 16u		/* a part of it that is forgotten by each probe */
 #define RTT_FLOOR_MS 4u
 /* The round trip of an empty path is looked for again after: */
 #define RTT_LIFE_MS 10000u
@@ -63,19 +64,20 @@ static void set(struct cwnd *c, uint64_t bytes, uint64_t now_ms)
 	if (c->bytes > CWND_MAX)
 		c->bytes = CWND_MAX;
 	c->changed_ms = now_ms;
-	c->acked = 0;
 	c->limits = false;
 }
 
-/* What has arrived since the last change says how fast the path is. */
+/* What has arrived since the last probe says how fast the path is. */
 static void note_rate(struct cwnd *c, uint64_t now_ms)
 {
-	uint64_t took = now_ms - c->changed_ms;
+	uint64_t took = now_ms - c->rate_ms;
 	uint64_t rate = took > 0 ? c->acked * 1000 / took : 0;
 
-	c->rate -= c->rate / 8;
+	c->rate -= c->rate / RATE_DECAY;
 	if (rate > c->rate)
 		c->rate = rate;
+	c->rate_ms = now_ms;
+	c->acked = 0;
 }
 
 /* Nothing is gained by more than this. */
@@ -91,7 +93,6 @@ static void grow(struct cwnd *c, uint64_t delay, uint64_t now_ms)
 {
 	uint64_t n = c->bytes, top;
 
-	note_rate(c, now_ms);
 	top = ceiling(c);
 	if (c->starting) {
 		n += n;
@@ -117,7 +118,6 @@ static void shrink(struct cwnd *c, uint64_t rtt, uint64_t now_ms)
 	uint64_t wanted = c->rtt_ms + delay_allowed(c) / 2, fits;
 	uint64_t n = c->bytes * wanted / rtt;
 
-	note_rate(c, now_ms);
 	fits = c->rate * wanted / 1000;
 	if (n < c->bytes / 2)
 		n = c->bytes / 2;
@@ -145,7 +145,6 @@ static bool look_for_rtt(struct cwnd *c, uint64_t rtt, uint64_t now_ms)
 		c->rtt_at_ms = now_ms;
 		c->draining = false;
 		c->changed_ms = now_ms;
-		c->acked = 0;
 		c->limits = false;
 	} else if (!c->draining && c->limits &&
 	    now_ms - c->rtt_at_ms > RTT_LIFE_MS) {
@@ -163,6 +162,7 @@ static void on_sample(struct cwnd *c, uint64_t rtt, uint64_t now_ms)
 {
 	uint64_t least = rtt;
 
+	note_rate(c, now_ms);
 	for (unsigned i = 0; i < CWND_SAMPLES; i++)
 		if (c->before_ms[i] < least)
 			least = c->before_ms[i];
@@ -203,7 +203,7 @@ bool cwnd_wants_probe(struct cwnd *c, uint64_t flight, uint64_t now_ms)
 	if (flight < CWND_MIN)
 		return false;
 	if (now_ms - c->active_ms > IDLE_MS) {	/* no rate was measured */
-		c->changed_ms = now_ms;
+		c->rate_ms = now_ms;
 		c->acked = 0;
 	}
 	c->active_ms = now_ms;

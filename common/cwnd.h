@@ -30,7 +30,7 @@ struct cwnd {
 	bool starting;		/* the path has not been full yet */
 	unsigned step;		/* it grows by a part of that many */
 	uint64_t changed_ms;	/* when bytes last changed */
-	uint64_t acked;		/* bytes, since then */
+	uint64_t acked, rate_ms;/* bytes that arrived since then */
 	uint64_t active_ms;	/* when bulk was last under way */
 	uint64_t rate;		/* bytes per second that lately arrived */
 	uint64_t rtt_ms;	/* without queues; UINT64_MAX: not known */

@@ -19,6 +19,7 @@
 /* One record that is being put together. */
 struct draft {
 	struct session *s;
+	uint8_t *plain;			/* RECORD_PLAIN_MAX bytes */
 	const struct session_fill *f;
 	struct wire_out w;
 	struct sent_record *sent;	/* NULL: nothing may need an ack */
@@ -203,11 +204,11 @@ static void put_session_frames(struct draft *d)
 static int seal(struct draft *d, uint8_t *out, size_t *out_len)
 {
 	struct session *s = d->s;
-	size_t len = (size_t)(d->w.p - s->plain);
+	size_t len = (size_t)(d->w.p - d->plain);
 	uint64_t number;
 	int rc;
 
-	rc = record_seal(s->now.seal, s->plain, len, out, out_len, &number);
+	rc = record_seal(s->now.seal, d->plain, len, out, out_len, &number);
 	if (rc != 0)
 		return rc;
 	s->last_number = number;
@@ -245,7 +246,8 @@ static bool work_left(const struct draft *d)
 static size_t fill_record(struct session *s, const struct session_fill *f,
     bool first, uint8_t *out, size_t room, uint64_t now_ms, bool *ended)
 {
-	struct draft d = { .s = s, .f = f, .now_ms = now_ms };
+	uint8_t buf[RECORD_PLAIN_MAX];
+	struct draft d = { .s = s, .plain = buf, .f = f, .now_ms = now_ms };
 	size_t plain = room - RECORD_OVERHEAD, len = 0;
 	bool ending = f->may_end || f->must_end;
 
@@ -253,7 +255,7 @@ static size_t fill_record(struct session *s, const struct session_fill *f,
 		plain = RECORD_PLAIN_MAX;
 	if (ending)
 		plain -= END_ROOM;
-	d.w = (struct wire_out){ s->plain, plain };
+	d.w = (struct wire_out){ buf, plain };
 	if (f->take != TAKE_NOTHING)
 		d.sent = sent_new(&s->sent);
 	if (first && f->head)
@@ -270,7 +272,7 @@ static size_t fill_record(struct session *s, const struct session_fill *f,
 			*ended = frame_put_end(&d.w, f->lane, f->exchange,
 			    session_backlog(s)) == 0;
 	}
-	if (d.w.p == s->plain || seal(&d, out, &len) != 0) {
+	if (d.w.p == buf || seal(&d, out, &len) != 0) {
 		if (d.sent != NULL)
 			sent_drop(&s->sent, d.sent);
 		return 0;

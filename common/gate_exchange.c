@@ -24,7 +24,12 @@
  */
 #define STALL_MS 100u		/* beyond four round trips */
 #define STALL_FIRST_MS 1000u	/* while those are not known */
-#define QUICK_WINDOW 131072u	/* of bulk on a lane for what is small */
+/*
+ * Bulk begins on a lane for what is small, whose connection is warm, and goes
+ * over to those for bulk when they have had some round trips to get up speed.
+ */
+#define QUICK_WINDOW 65536u	/* beside as much as has arrived */
+#define HANDOVER_ROUNDS 4u
 #define LANE_WINDOW_MIN 32768u	/* in flight in one of several responses */
 
 /* ---- the list of what is due ------------------------------------------ */
@@ -446,6 +451,19 @@ enum gate_state gate_exchange_state(const struct gate_exchange *x)
 
 /* ---- which one is answered -------------------------------------------- */
 
+/* Are there lanes for bulk, so that others need not carry it? */
+static bool has_bulk_lanes(const struct gate_session *gs)
+{
+	const struct gate_exchange *x;
+
+	if (gs->bulk.count > 0)
+		return true;
+	for (x = gs->exchanges; x != NULL; x = x->next)
+		if (x->pours && is_for_bulk(x))
+			return true;
+	return false;
+}
+
 /*
  * Of several, each carries its share of the congestion window and a little
  * more: what waits behind a lost packet in one cannot go by another.
@@ -461,10 +479,20 @@ static uint64_t lane_window(const struct gate_session *gs)
 	return share > LANE_WINDOW_MIN ? share : LANE_WINDOW_MIN;
 }
 
+/* Have the lanes for bulk taken over? */
+static bool handed_over(const struct gate_session *gs, uint64_t now_ms)
+{
+	uint64_t rtt = session_rtt_ms(gs->session);
+
+	return gs->poured_ms != 0 && rtt != UINT64_MAX &&
+	    now_ms - gs->poured_ms > HANDOVER_ROUNDS * rtt;
+}
+
 static uint64_t lane_room(const struct gate_exchange *x)
 {
-	uint64_t window = is_for_bulk(x) ? lane_window(x->gs) : QUICK_WINDOW;
 	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
+	uint64_t window = is_for_bulk(x) ? lane_window(x->gs) :
+	    QUICK_WINDOW + (x->sent > flight ? x->sent - flight : 0);
 
 	return window > flight ? window - flight : 0;
 }
@@ -550,6 +578,8 @@ static void answer_all(struct gate_held *l, uint64_t keep)
 
 void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms)
 {
+	if (!has_bulk_lanes(gs))
+		gs->poured_ms = 0;
 	answer_all(&gs->held, gs->ended ? 0 : gs->keep);
 	if (gs->ended)
 		answer_all(&gs->bulk, 0);
@@ -630,19 +660,6 @@ static size_t pull_stale(struct gate_exchange *x, uint8_t *out, size_t room,
 	return n;
 }
 
-/* Are there lanes for bulk, so that others need not carry it? */
-static bool has_bulk_lanes(const struct gate_session *gs)
-{
-	const struct gate_exchange *x;
-
-	if (gs->bulk.count > 0)
-		return true;
-	for (x = gs->exchanges; x != NULL; x = x->next)
-		if (x->pours && is_for_bulk(x))
-			return true;
-	return false;
-}
-
 /* What goes into this response now. */
 static enum session_take what_to_take(const struct gate_exchange *x)
 {
@@ -676,6 +693,9 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 	if (f.take > TAKE_QUICK && lane_room(x) < room)
 		room = lane_room(x) > GATE_PULL_MIN ? (size_t)lane_room(x) :
 		    GATE_PULL_MIN;
+	if (x->pours && !is_for_bulk(x) && x->sent > BULK_BYTES &&
+	    handed_over(gs, now_ms))
+		x->finish = true;
 	if (x->begun && gs->stores && session_backlog(gs->session) > 0 &&
 	    session_bulk_room(gs->session) == 0)
 		x->finish = true;
@@ -687,6 +707,8 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 		x->first_number = session_sent_number(gs->session) + 1;
 		if (f.take > TAKE_QUICK)
 			start_pouring(x);
+		if (is_for_bulk(x) && gs->poured_ms == 0)
+			gs->poured_ms = now_ms;
 	}
 	f.must_end = full || x->finish;
 	/* More than a little: leave it open, see GRACE_MS. */

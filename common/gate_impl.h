@@ -38,6 +38,7 @@ struct gate_session {
 		unsigned count;
 	} held, bulk;
 	unsigned pouring;	/* responses that carry bulk too */
+	uint64_t poured_ms;	/* when a lane for bulk first carried some */
 	bool stores;		/* the path keeps a response until it ends */
 	struct gate_lane lane[SESSION_LANES];
 	/* The hello whose keys are not confirmed, and what was answered. */

@@ -141,7 +141,7 @@ static bool probing(const struct lanes *l)
 	return l->rounds > 0;
 }
 
-/* A lane that is free, or SESSION_LANES. */
+/* A lane for what is small that is free, or SESSION_LANES. */
 static unsigned free_lane(const struct lanes *l)
 {
 	unsigned n = lanes_usable(l);
@@ -152,6 +152,19 @@ static unsigned free_lane(const struct lanes *l)
 		if (!l->slot[i].busy)
 			return i;
 	return SESSION_LANES;
+}
+
+/* A free lane for a body of bulk, with some of the others left over. */
+static unsigned free_bulk_lane(const struct lanes *l)
+{
+	unsigned lane, free = 0, n = lanes_usable(l);
+
+	for (lane = SESSION_BULK_LANE; lane < n; lane++)
+		if (!l->slot[lane].busy)
+			return lane;
+	for (lane = 0; lane < n && free <= LANES_QUICK; lane++)
+		free += !l->slot[lane].busy;
+	return free > LANES_QUICK ? free_lane(l) : SESSION_LANES;
 }
 
 static bool probe_under_way(const struct lanes *l)
@@ -187,7 +200,7 @@ static void probe(struct lanes *l, uint64_t now_ms)
 static bool send_one(struct lanes *l, enum session_take take,
     uint64_t now_ms)
 {
-	unsigned lane = free_lane(l);
+	unsigned lane = take == TAKE_BULK ? free_bulk_lane(l) : free_lane(l);
 
 	if (lane == SESSION_LANES || !session_has_work(l->session, take,
 	    now_ms))
@@ -205,8 +218,7 @@ static void send_queued(struct lanes *l, uint64_t now_ms)
 {
 	while (send_one(l, TAKE_QUICK, now_ms))
 		;
-	while (lanes_busy(l) + LANES_QUICK < lanes_usable(l) &&
-	    lanes_bulk_body(l) > 0 && send_one(l, TAKE_BULK, now_ms))
+	while (lanes_bulk_body(l) > 0 && send_one(l, TAKE_BULK, now_ms))
 		;
 }
 
@@ -379,6 +391,7 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 	if (l->closing)
 		return;
 	lanes_cancel_all(l);
+	memset(l->path, 0, sizeof(l->path));
 	l->rounds = 1;		/* fresh connections */
 	l->round_ms = l->failing_ms = now_ms;
 	l->retry_ms = 0;

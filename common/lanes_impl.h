@@ -23,6 +23,7 @@ struct slot {
 	bool ended;		/* END for this exchange has arrived */
 	bool bad;		/* something in the response did not open */
 	bool restart;		/* has to run again: something may be lost */
+	unsigned path;		/* by which it went */
 	uint64_t exchange;	/* number of the current or last one */
 	uint64_t start_ms;
 	uint64_t heard_ms;	/* start, or the last byte that came */
@@ -75,6 +76,10 @@ struct lanes {
 	unsigned keep;			/* to have held for what is small */
 	uint64_t poured;		/* bytes of bulk that came in */
 	uint64_t poured_ms;		/* when the last of them did */
+	/* Of each path: an answer came by it; one is to show that. */
+	struct {
+		uint64_t ready_ms, tried_ms;
+	} path[LANES_PATHS];
 	unsigned opened;		/* connections: so many were busy at once */
 	uint64_t opened_ms;		/* when that was */
 	bool trim;			/* the last request asked for one more held */

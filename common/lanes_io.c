@@ -18,6 +18,7 @@
 #define QUICK_BODY 65536u	/* a body of what is small, at most */
 #define BULK_BODIES 8u		/* that the congestion window is cut into */
 #define CONNECTION_LIFE_MS 40000u	/* idle, before someone closes it */
+#define CONNECT_MS 1000u	/* for one exchange to open a connection */
 #define BODY_MIN 16384u		/* never halved below this */
 #define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
 #define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
@@ -25,7 +26,7 @@
 #define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
 #define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define BULK_ANSWER STREAM_BULK_BYTES	/* a larger response is bulk */
-#define FAR_BYTES 524288u	/* bulk worth several connections */
+#define FAR_BYTES 262144u	/* bulk worth several connections */
 
 int lanes_body(struct slot *s, size_t len)
 {
@@ -77,12 +78,23 @@ unsigned lanes_busy(const struct lanes *l)
 	return n;
 }
 
-/* What is small never shares a connection with bulk. */
-static unsigned path_for(const struct slot *s, unsigned slot)
+/*
+ * What is small does not share a connection with bulk. Only the beginning of
+ * a transfer goes by the warm path, while those for bulk are being opened.
+ */
+static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
+	const struct slot *s = &l->slot[slot];
+	unsigned p = 1 + slot % (LANES_PATHS - 1);
+
 	if (slot == LANES_HELLO || (slot < SESSION_BULK_LANE && !s->bulk))
 		return 0;
-	return 1 + slot % (LANES_PATHS - 1);
+	if (s->holding || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
+		return p;
+	if (now_ms - l->path[p].tried_ms < CONNECT_MS)
+		return 0;
+	l->path[p].tried_ms = now_ms;
+	return p;
 }
 
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
@@ -103,7 +115,8 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 		l->opened_ms = now_ms;
 	}
 	l->stats.exchanges++;
-	l->ops->post(l->ctx, slot, s->body, s->body_len, path_for(s, slot),
+	s->path = choose_path(l, slot, now_ms);
+	l->ops->post(l->ctx, slot, s->body, s->body_len, s->path,
 	    l->rounds > 0);
 }
 
@@ -152,7 +165,8 @@ static void choose_hold(struct lanes *l, struct session_fill *f, bool asks,
 	unsigned held = lanes_held(l), most = lanes_usable(l) / 2;
 
 	if (l->closing || l->rounds > 0 ||
-	    (!asks && !park && held >= l->keep))
+	    (!asks && !park && (held >= l->keep ||
+	    f->lane >= SESSION_BULK_LANE)))
 		return;
 	if (f->lane < SESSION_BULK_LANE)
 		l->trim = asks;
@@ -295,7 +309,7 @@ void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
 	if (!s->busy || s->bad || len == 0)
 		return;
 	s->answered = true;
-	s->heard_ms = now_ms;
+	s->heard_ms = l->path[s->path].ready_ms = now_ms;
 	if (slot != LANES_HELLO)
 		note_answer(l, slot, len, now_ms);
 	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
@@ -410,6 +424,7 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 
 	l->stats.failed++;
 	s->restart = true;
+	l->path[s->path].ready_ms = 0;
 	if (l->closing)
 		l->over = true;
 	if (l->rounds > 0 && s->start_ms < l->round_ms)

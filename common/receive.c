@@ -392,7 +392,6 @@ static int take_frames(struct session *s, const uint8_t *plain, size_t len,
 int session_receive(struct session *s, const uint8_t *record, size_t len,
     uint64_t now_ms, struct session_seen *seen)
 {
-	/* Not s->plain: a callback may fill records while we read this. */
 	uint8_t plain[RECORD_PLAIN_MAX];
 	struct record_key *key;
 	uint64_t number;

@@ -75,7 +75,6 @@ void session_free(struct session *s)
 	ranges_fini(&s->peer_ids);
 	sent_fini(&s->sent);
 	page_pool_fini(&s->pool);
-	crypto_wipe(s->plain, sizeof(s->plain));
 	free(s);
 }
 

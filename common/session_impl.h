@@ -12,7 +12,7 @@
 #include "common/sent.h"
 #include "common/session.h"
 
-#define STREAM_BUCKETS 256u
+#define STREAM_BUCKETS 64u
 #define PAGES_KEEP 16u		/* free pages kept for reuse: 64 KiB */
 
 /* A control frame that must arrive: OPEN and RESET. */
@@ -98,7 +98,6 @@ struct session {
 	uint64_t close_code;
 	char close_text[FRAME_TEXT_MAX + 1];
 	struct session_stats stats;
-	uint8_t plain[RECORD_PLAIN_MAX];
 };
 
 /* Bytes that the peer has to keep for want of an ACK before we hurry. */

@@ -13,7 +13,7 @@
  * at the moment when it opens.
  */
 #define LOOK_AHEAD 16384u
-#define WINDOW_GROWTH 16u
+#define WINDOW_GROWTH 64u
 
 const char *stream_code_text(uint64_t code)
 {
@@ -347,8 +347,8 @@ static unsigned wide_streams(const struct session *s)
 }
 
 /*
- * The window that this stream may have now. It grows sixteenfold each time that
- * half of it has been used up; what goes beyond the initial window comes out of the
+ * The window that this stream may have now. It grows 64-fold when half of it
+ * has been used up; what goes beyond the initial window comes out of the
  * session's pool, which the streams that grew share evenly.
  */
 static uint64_t fair_window(struct stream *st)
