@@ -1,0 +1,132 @@
+"""
+The tunnel as a contender: gateway behind nginx, and client, of one build.
+"""
+
+import base64
+import re
+
+from peers import ENTRY, Contender
+from proc import Failure, run
+from web import shipped, start_nginx
+
+GATEWAY = "127.0.0.1:8352"
+SERVER = "CN=Bench/O=Acme"
+
+GATEWAY_CONF = """
+[gateway]
+listen = %(listen)s
+path = /nrpc
+unix_mode = 0666
+key_file = %(keys)s/gateway.key
+registry = %(keys)s/registry.db
+user = root
+log_level = info
+[server %(server)s]
+address = %(target)s
+"""
+
+# A listener with a fixed server carries any protocol, not only NRPC.
+CLIENT_CONF = """
+[gateway]
+url = https://%(host)s/nrpc
+key = %(key)s
+ca_file = %(ca)s/ca.crt
+http = %(http)s
+[device]
+key_file = %(keys)s/device.key
+[client]
+log_level = info
+status_socket = %(directory)s/status.sock
+[listen %(entry)s]
+server = %(server)s
+"""
+
+
+class Build:
+    """A build directory, and keys that its programs have made."""
+
+    def __init__(self, directory, keys):
+        self.directory = directory.resolve()
+        self.client = self._program("client/nrpc-tunnel")
+        self.gateway = self._program("server/nrpc-gateway")
+        self.keys = keys
+        keys.mkdir()
+        conf = keys / "keys.conf"
+        conf.write_text(GATEWAY_CONF % {
+            "listen": GATEWAY, "keys": keys, "server": SERVER,
+            "target": "127.0.0.1:1352"})
+        self.key = _public_key(run([self.gateway, "keygen",
+                                    keys / "gateway.key"]))
+        device = _public_key(run([self.client, "keygen", "--key-file",
+                                  keys / "device.key"]))
+        run([self.gateway, "device", "add", "bench", device, "--all-servers",
+             "--config", conf])
+
+    def _program(self, name):
+        path = self.directory / name
+        if not path.exists():
+            raise Failure("%s is not built" % path)
+        if b"__asan_init" in path.read_bytes():
+            raise Failure("%s is built with sanitizers: such a program "
+                          "cannot be measured" % path)
+        return path
+
+
+def _public_key(text):
+    for word in re.findall(r"[A-Za-z0-9+/]{43}=", text):
+        if len(base64.b64decode(word)) == 32:
+            return word
+    raise Failure("keygen printed no public key: " + text)
+
+
+class Tunnel(Contender):
+    ours = True
+    http_based = True
+
+    def __init__(self, name, title, http="auto", nginx="tuned", unix=False,
+                 build=None, places=None):
+        super().__init__(name, title, places)
+        self.http = http
+        self.nginx = nginx
+        self.unix = unix
+        self.build = build
+
+    def of(self, build):
+        """The same of another build."""
+        return Tunnel("old:" + self.name, "old: " + self.title, self.http,
+                      self.nginx, self.unix, build, self.places)
+
+    def start(self, world):
+        build = self.build or world.bench.build
+        listen = GATEWAY
+        upstream = GATEWAY
+        if self.unix:
+            listen = "unix:%s/gateway.sock" % world.directory
+            upstream = listen
+        fill = {"listen": listen, "keys": build.keys, "server": SERVER,
+                "target": world.target_address, "key": build.key,
+                "host": world.server_address, "ca": world.bench.ca,
+                "http": self.http, "directory": world.directory,
+                "entry": ENTRY}
+        gateway = world.start("server", "gateway", [
+            build.gateway, "run", "--config",
+            world.file("gateway.conf", GATEWAY_CONF % fill)])
+        gateway.wait_line(r"\bready\b")
+        start_nginx(world, shipped(upstream)[self.nginx])
+        client = world.start("client", "client", [
+            build.client, "run", "--config",
+            world.file("client.conf", CLIENT_CONF % fill)])
+        client.wait_line(r"tunnel up\b", timeout=15)
+        return ENTRY
+
+
+def contenders():
+    return [
+        Tunnel("tunnel", "tunnel"),
+        Tunnel("tunnel-h1", "tunnel, HTTP/1.1", http="1.1"),
+        Tunnel("tunnel-h2", "tunnel, HTTP/2", http="2"),
+        # What matters there is that nothing stalls, which distance hides.
+        Tunnel("tunnel-defaults", "tunnel, nginx's defaults",
+               nginx="minimal", places=("loopback",)),
+        Tunnel("tunnel-unix", "tunnel, gateway on a unix socket", unix=True),
+    ]
