@@ -26,8 +26,7 @@ import report
 import verdict
 import web
 
-DEFAULT = ("raw,tunnel,tunnel-h1,tunnel-h2,tunnel-defaults,stunnel,ssh,"
-           "v2ray,httptunnel")
+DEFAULT = "raw,tunnel,tunnel-h1,tunnel-defaults,stunnel,ssh,v2ray,httptunnel"
 
 
 def parse():
@@ -143,6 +142,9 @@ def run_turn(bench, place, contender, measures, directory, seed):
         turn.missing = str(e)
     else:
         turn.link = world.link_statistics
+        turn.facts = world.facts
+        if world.wrong:
+            turn.errors["target"] = world.wrong
     if not bench.options.keep:
         shutil.rmtree(directory, ignore_errors=True)
     return turn
@@ -172,7 +174,8 @@ def measure(bench, chosen_places, contenders, measures, results):
         results.places[place.name] = link_error(
             bench, place, bench.directory / ("%s-link" % place.name))
         here = [c for c in contenders
-                if c.places is None or place.name in c.places]
+                if c.places is None or place.name in c.places
+                or options.contenders]
         mine = [m for m in measures
                 if m.places is None or place.name in m.places
                 or place.name == "custom" and m.places != lines.LOCAL]

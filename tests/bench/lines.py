@@ -8,11 +8,14 @@ import time
 
 from proc import Failure
 
-# Of a measure's time; short for all but plain loss of time if much.
-WARMUP_LOCAL_S = 0.3
-WARMUP_FAR_S = 1.0
+WARMUP_LOCAL_S = 0.2
+WARMUP_FAR_S = 0.5
 # A bulk stream has filled the queues before small exchanges are timed.
-WARMUP_BESIDE_FAR_S = 2.0
+WARMUP_BESIDE_FAR_S = 1.5
+# Many connections are made, of which some cost a TLS handshake.
+WARMUP_MANY_S = 1.0
+QUICK = 0.3                 # of all times but that
+LOSSY_BYTES_PER_S = 500000
 USERS = 200
 USER_PACE_MS = 200          # 1,000 transactions/s: a moderate load
 IDLE_FIRST = 20
@@ -62,14 +65,11 @@ LINE = {line.key: line for line in LINES}
 class Turn:
     """One contender in one world: what measures work with."""
 
-    def __init__(self, world, address, contender, options):
+    def __init__(self, world, address, record, options):
         self.world = world
         self.address = address
-        self.contender = contender
+        self.record = record
         self.options = options
-        self.raw = {}               # measure: all that load has said
-        self.values = {}            # line: value
-        self.parts = {}             # line: {part: value}
 
     @property
     def local(self):
@@ -79,12 +79,11 @@ class Turn:
         """How long to measure; quick runs and --seconds change it."""
         if self.options.seconds:
             return self.options.seconds
-        return min(usual, 2.0) if self.options.quick else usual
+        return usual * QUICK if self.options.quick else usual
 
     def warmup(self, far=WARMUP_FAR_S):
-        if self.local:
-            return WARMUP_LOCAL_S
-        return far
+        usual = WARMUP_LOCAL_S if self.local else far
+        return max(0.2, usual * QUICK) if self.options.quick else usual
 
     def load(self, scenario, **options):
         """Run load to its end; its result, with its own CPU seconds."""
@@ -94,9 +93,20 @@ class Turn:
         return result
 
     def set(self, key, value, parts=None):
-        self.values[key] = value
+        self.record.values[key] = value
         if parts:
-            self.parts[key] = parts
+            self.record.parts[key] = parts
+
+    def times(self, prefix, result, seconds, keys=("p50", "p99")):
+        """Times of transactions, of which there may be none."""
+        for key in keys:
+            value = result.get(key + "_us")
+            if value is None:
+                value = seconds * 1e6
+                self.record.notes[prefix + key] = (
+                    "no transaction ended within %g s; that is the value "
+                    "that is shown" % seconds)
+            self.set(prefix + key, value)
 
 
 def _per(before, after, count):
@@ -107,40 +117,38 @@ def _per(before, after, count):
     return parts
 
 
+def _transactions(t, prefix, keys, seconds, **options):
+    seconds = t.seconds(seconds)
+    options.setdefault("connections", 1)
+    options.setdefault("up", 200)
+    options.setdefault("down", 1024)
+    options.setdefault("warmup", t.warmup())
+    r = t.load("transactions", seconds=seconds, **options)
+    t.times(prefix, r, seconds, keys)
+    return r
+
+
 def serial(t):
     # With loss one transaction in fifty is hit, and p99 needs some of those.
-    usual = 10 if t.world.place.loss else 1 if t.local else 2.5
-    r = t.load("transactions", connections=1, up=200, down=1024,
-               seconds=t.seconds(usual), warmup=t.warmup())
-    t.set("p50", r["p50_us"])
-    t.set("p99", r["p99_us"])
-    return r
+    usual = 10 if t.world.place.loss else 0.8 if t.local else 2
+    return _transactions(t, "", ("p50", "p99"), usual)
 
 
 def answer64k(t):
-    r = t.load("transactions", connections=1, up=200, down=65536,
-               seconds=t.seconds(1 if t.local else 2), warmup=t.warmup())
-    t.set("64k_p50", r["p50_us"])
-    return r
+    return _transactions(t, "64k_", ("p50",), 0.6 if t.local else 1.5,
+                         down=65536)
 
 
 def request16k(t):
-    r = t.load("transactions", connections=1, up=16384, down=1024,
-               seconds=t.seconds(1), warmup=t.warmup())
-    t.set("up16k_p50", r["p50_us"])
-    t.set("up16k_p99", r["p99_us"])
-    return r
+    return _transactions(t, "up16k_", ("p50", "p99"), 0.6, up=16384)
 
 
 def many(t):
-    all_of_them = {}
-    for count in (20, 200):
-        r = t.load("transactions", connections=count, up=200, down=1024,
-                   seconds=t.seconds(1 if t.local else 1.5),
-                   warmup=t.warmup())
-        t.set("conns%d_p50" % count, r["p50_us"])
-        all_of_them[count] = r
-    return all_of_them
+    return {count: _transactions(t, "conns%d_" % count, ("p50",),
+                                 0.6 if t.local else 1, connections=count,
+                                 warmup=WARMUP_MANY_S * count / 200
+                                 + t.warmup())
+            for count in (20, 200)}
 
 
 def connect(t):
@@ -149,12 +157,20 @@ def connect(t):
     return r
 
 
-def _bulk(t, direction, usual):
+def _bulk(t, direction):
+    """
+    For a time, but where packets are lost a number of bytes: there it takes
+    long until what is in the buffers of the contender has arrived, too.
+    """
+    if t.world.place.loss:
+        amount = {"bytes": int(t.seconds(4) * LOSSY_BYTES_PER_S)}
+    else:
+        amount = {"seconds": t.seconds(1.2 if t.local else 3)}
     before = t.world.cpu()
-    r = t.load("bulk", direction=direction, seconds=t.seconds(usual))
+    r = t.load("bulk", direction=direction, timeout=60, **amount)
     after = t.world.cpu()
     t.set(direction, r["mb_per_s"])
-    if t.local:
+    if t.local and t.world.parts:
         parts = _per(before, after, r["bytes"] / 1e9)
         parts["load"] = r["load_cpu_s"] / (r["bytes"] / 1e9)
         t.set("cpu_" + direction, parts["all"], parts)
@@ -162,40 +178,58 @@ def _bulk(t, direction, usual):
 
 
 def bulk(t):
-    usual = 1.5 if t.local else 4 if t.world.place.loss else 3
-    return {d: _bulk(t, d, usual) for d in ("down", "up")}
+    return {d: _bulk(t, d) for d in ("down", "up")}
+
+
+def _beside(t, direction):
+    """
+    Small exchanges while bulk passes. What of it comes down, the load
+    generator counts; what goes up, the kernel on the target's side, since
+    much of what was sent is in buffers.
+    """
+    seconds = t.seconds(1.2 if t.local else 2.5)
+    warmup = t.warmup(WARMUP_BESIDE_FAR_S)
+    load = t.world.load("transactions", t.address, connections=1, up=200,
+                        down=1024, beside=direction, seconds=seconds,
+                        warmup=warmup)
+    time.sleep(warmup)
+    start = time.monotonic()
+    before = t.world.received()
+    time.sleep(seconds * 0.95)
+    after = t.world.received()
+    took = time.monotonic() - start
+    r = load.result()
+    if direction == "up":
+        r["beside_mb_per_s"] = sum(
+            after[port] - before.get(port, 0) for port in after) / took / 1e6
+    prefix = "beside_%s_" % direction
+    t.times(prefix, r, seconds)
+    t.set(prefix + "mb", r["beside_mb_per_s"])
+    return r
 
 
 def beside(t):
-    all_of_them = {}
-    for direction in ("down", "up"):
-        r = t.load("transactions", connections=1, up=200, down=1024,
-                   beside=direction,
-                   seconds=t.seconds(1.5 if t.local else 3),
-                   warmup=t.warmup(WARMUP_BESIDE_FAR_S))
-        t.set("beside_%s_p50" % direction, r["p50_us"])
-        t.set("beside_%s_p99" % direction, r["p99_us"])
-        t.set("beside_%s_mb" % direction, r["beside_mb_per_s"])
-        all_of_them[direction] = r
-    return all_of_them
+    return {d: _beside(t, d) for d in ("down", "up")}
 
 
 def paced(t):
     """CPU over the middle of the run: without connecting and ending."""
-    seconds = t.seconds(3)
+    seconds = t.seconds(2.5)
     load = t.world.load("transactions", t.address, connections=USERS, up=200,
-                        down=1024, pace_ms=USER_PACE_MS, warmup=1,
-                        seconds=seconds)
-    time.sleep(1.2)
+                        down=1024, pace_ms=USER_PACE_MS, seconds=seconds,
+                        warmup=WARMUP_MANY_S)
+    time.sleep(WARMUP_MANY_S + 0.1)
     start = time.monotonic()
     before = t.world.cpu()
-    time.sleep(seconds - 0.4)
+    time.sleep(seconds * 0.9)
     after = t.world.cpu()
     took = time.monotonic() - start
     r = load.result()
     parts = _per(before, after, r["per_s"] * took / 1e6)
-    parts["load"] = load.cpu_s / (r["per_s"] * (seconds + 1) / 1e6)
-    t.set("cpu_paced", parts["all"], parts)
+    parts["load"] = load.cpu_s / (
+        r["per_s"] * (seconds + WARMUP_MANY_S) / 1e6)
+    if t.world.parts:
+        t.set("cpu_paced", parts["all"], parts)
     return r
 
 

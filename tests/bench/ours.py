@@ -116,7 +116,8 @@ class Tunnel(Contender):
         client = world.start("client", "client", [
             build.client, "run", "--config",
             world.file("client.conf", CLIENT_CONF % fill)])
-        client.wait_line(r"tunnel up\b", timeout=15)
+        up = client.wait_line(r"tunnel up\b.* http=(\S+)", timeout=15)
+        world.facts["HTTP version"] = up.group(1)
         return ENTRY
 
 

@@ -5,6 +5,7 @@ class like those below and an entry in contenders().
 """
 
 import json
+import re
 
 from proc import run
 from web import NGINX_PORT, find, start_nginx, wait_listening
@@ -73,7 +74,8 @@ key = %s/server.key
 """
 
     def version(self):
-        return run([find("stunnel4"), "-version"]).splitlines()[0]
+        said = run([find("stunnel4"), "-version"])
+        return re.search(r"stunnel \S+.*", said).group(0)
 
     def start(self, world):
         ca = world.bench.ca

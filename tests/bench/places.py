@@ -4,11 +4,13 @@ server, a world is one such path that exists, with the target on its server
 side and every program that is started in it.
 """
 
+import contextlib
 import dataclasses
 import json
+import re
 import subprocess
 
-from proc import (Failure, LoadRun, Namespace, Process, cpu_seconds, pss_kib)
+from proc import Failure, LoadRun, Namespace, Process, cpu_seconds, pss_kib
 
 CLIENT_ADDRESS = "10.135.2.1"
 SERVER_ADDRESS = "10.135.2.2"
@@ -79,7 +81,9 @@ class World:
         self.loads = []
         self.link = None
         self.link_statistics = None
+        self.facts = {}             # what contenders tell of themselves
         self.target = None
+        self.wrong = None           # what the target had to object to
         self.count = 0
         directory.mkdir(mode=0o755)
 
@@ -134,7 +138,7 @@ class World:
         for p in reversed([p for ps in self.parts.values() for p in ps]):
             p.stop()
         if self.target:
-            self.target.stop()
+            self._stop_target()
         if self.link:
             self.link.stop()
             lines = [x for x in self.link.output().splitlines()
@@ -143,6 +147,15 @@ class World:
                 self.link_statistics = json.loads(lines[-1])
         for n in self.namespaces:
             n.close()
+
+    def _stop_target(self):
+        """It ends when its input does, and says whether bytes were wrong."""
+        self.target.popen.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.target.popen.wait(2)
+        if self.target.popen.returncode not in (0, None):
+            self.wrong = "the target: " + self.target.tail()
+        self.target.stop()
 
     # -- what contenders are made of --
 
@@ -190,6 +203,15 @@ class World:
         if self.link:
             used["link"] = cpu_seconds([self.link])
         return used
+
+    def received(self):
+        """Bytes that the target's kernel has, by the connection's port."""
+        said = self.server_side.run("ss", "-tinHO", "sport", "=",
+                                    ":%d" % TARGET_PORT)
+        # Of each line the second address is the connection's other end.
+        found = re.findall(r"^\S+\s+\d+\s+\d+\s+\S+\s+\S+:(\d+)\s"
+                           r".*\bbytes_received:(\d+)", said, re.M)
+        return {int(port): int(count) for port, count in found}
 
     def memory(self):
         return {part: pss_kib(ps) for part, ps in self.parts.items()}

@@ -13,6 +13,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 INSIDE = "NRPC_BENCH_INSIDE"
@@ -34,6 +35,9 @@ def enter():
     its first process, which is this one, ends, the kernel ends all others.
     """
     if os.environ.get(INSIDE):
+        # sshd wants a directory in /run; that one is ours alone.
+        run(["mount", "-t", "tmpfs", "tmpfs", "/run"])
+        (pathlib.Path("/run") / "sshd").mkdir(mode=0o755)
         return
     if os.geteuid() != 0:
         raise SystemExit("bench: only root can make network namespaces; "
@@ -259,6 +263,8 @@ def machine_seconds():
 class LoadRun:
     """One run of the load generator and the line of JSON it prints."""
 
+    LIMIT_S = 150               # it has deadlines of its own
+
     def __init__(self, name, argv, namespace, directory):
         self.name = name
         self.errors = open(directory / (name + ".err"), "w+")
@@ -267,6 +273,9 @@ class LoadRun:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.errors, text=True)
         self.cpu_s = None
+        self.watchdog = threading.Timer(self.LIMIT_S, self.popen.kill)
+        self.watchdog.daemon = True
+        self.watchdog.start()
 
     @property
     def pid(self):
@@ -301,6 +310,7 @@ class LoadRun:
             self._reap()
 
     def _reap(self):
+        self.watchdog.cancel()
         if not self.popen.stdin.closed:
             self.popen.stdin.close()
         _, status, usage = os.wait4(self.popen.pid, 0)

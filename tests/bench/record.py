@@ -6,7 +6,9 @@ and the environment in which they were taken.
 import os
 import platform
 import statistics
+import sys
 import time
+import traceback
 
 import lines
 import proc
@@ -22,10 +24,12 @@ class TurnRecord:
         self.missing = None         # why it could not be started
         self.errors = {}            # measure: why it has no values
         self.skipped = {}           # measure: why it makes no sense here
+        self.notes = {}             # line: what is to be known of its value
         self.values = {}            # line: value
         self.parts = {}             # line: {part: value}
         self.raw = {}               # measure: what load said
         self.link = None            # what the link said at its end
+        self.facts = {}             # what the contender tells of itself
         self.ready_s = None         # until connections were accepted
         self.other_cpu = None       # see below
 
@@ -33,7 +37,7 @@ class TurnRecord:
         if self.missing:
             return "%s: missing: %s" % (self.contender, self.missing)
         text = "%s: %d values" % (self.contender, len(self.values))
-        for name, why in self.errors.items():
+        for name, why in (*self.errors.items(), *self.notes.items()):
             text += "\n    %s: %s" % (name, why)
         return text
 
@@ -45,9 +49,7 @@ def fill(turn, world, contender, measures, options):
     own = _own_seconds()
     address = contender.start(world)
     turn.ready_s = time.monotonic() - started
-    work = lines.Turn(world, address, contender, options)
-    turn.values = work.values
-    turn.parts = work.parts
+    work = lines.Turn(world, address, turn, options)
     for m in measures:
         if m.connections > 1 and contender.one_connection:
             turn.skipped[m.name] = "one connection at a time"
@@ -68,8 +70,9 @@ def _take(turn, work, measure):
         work.world.check()
     except proc.Failure as e:
         turn.errors[measure.name] = str(e)
-    except (KeyError, TypeError) as e:
-        turn.errors[measure.name] = "load's answer lacks something: %r" % e
+    except Exception:
+        # A mistake in one measure must not cost the results of all others.
+        turn.errors[measure.name] = traceback.format_exc()
 
 
 def _own_seconds():
@@ -121,13 +124,18 @@ class Results:
                        else min)(found)
         return name, value
 
+    def facts(self):
+        """What contenders have told of themselves, each once."""
+        return sorted({(t.contender, key, value) for t in self.turns
+                       for key, value in t.facts.items()})
+
     def troubles(self):
-        """(place, contender, measure or None, why) of all that is missing."""
+        """(place, contender, measure or line or None, what of it)."""
         seen = {}
         for t in self.turns:
             if t.missing:
                 seen.setdefault((t.place, t.contender, None), t.missing)
-            for kind in (t.errors, t.skipped):
+            for kind in (t.errors, t.skipped, t.notes):
                 for measure, why in kind.items():
                     seen.setdefault((t.place, t.contender, measure), why)
         return [(*where, why) for where, why in seen.items()]
@@ -156,6 +164,8 @@ def environment(bench, contenders):
         if said:
             versions[c.name] = said
     return {
+        "command": " ".join(sys.argv),
+        "date": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "kernel": "%s %s" % (platform.system(), platform.release()),
         "machine": _processor(),
         "cpus": os.cpu_count(),

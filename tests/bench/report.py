@@ -1,6 +1,7 @@
 """The results as a document in markdown and as JSON."""
 
 import json
+import statistics
 
 import lines
 
@@ -10,7 +11,7 @@ SECTIONS = (
     ("CPU time by program", "_cpu"),
     ("Wanted", "_verdicts"),
     ("Beside the best peer", "_ahead"),
-    ("Not measured", "_troubles"),
+    ("Remarks, and what was not measured", "_troubles"),
     ("Environment", "_environment"),
 )
 
@@ -184,10 +185,12 @@ class Report:
 
     def _environment(self):
         e = self.results.environment
-        rows = ["* %s, %s, %d processors" % (e["kernel"], e["machine"],
+        rows = ["* command: `%s`, %s" % (e["command"], e["date"]),
+                "* %s, %s, %d processors" % (e["kernel"], e["machine"],
                                              e["cpus"]),
                 "* congestion control: %s" % e["congestion"]]
         rows += ["* %s: %s" % item for item in e["versions"].items()]
+        rows += ["* %s: %s %s" % fact for fact in self.results.facts()]
         sysctls = next(iter(self.results.places.values()))["sysctls"]
         rows += ["* %s = %s" % item for item in sysctls.items()]
         others = [t.other_cpu for t in self.results.turns
@@ -201,21 +204,17 @@ class Report:
         return "\n".join(rows) + "\n"
 
     def _lateness(self):
-        """The worst of all turns of a place, by the link's own account."""
+        """Of all turns of a place, by the link's own account."""
         for p in self.places:
-            said = [d for t in self.results.turns if t.place == p.name
-                    and t.link for d in _directions(t.link)]
+            said = [d for t in self.results.turns
+                    if t.place == p.name and t.link
+                    for d in t.link.values() if isinstance(d, dict)]
             if said:
-                yield p.title, ("packets left at most %d µs late, 99 %% of "
-                                "them at most %d µs" % (
-                                    max(d[1] for d in said),
-                                    max(d[0] for d in said)))
-
-
-def _directions(link):
-    """(p99, max) of the lateness in both directions."""
-    return [(d["late_p99_us"], d["late_max_us"]) for d in link.values()
-            if isinstance(d, dict) and "late_p99_us" in d]
+                yield p.title, (
+                    "99 %% of the packets left at most %d µs late in the "
+                    "median turn, %d µs in the worst" % (
+                        statistics.median(d["late_p99_us"] for d in said),
+                        max(d["late_p99_us"] for d in said)))
 
 
 def _digits3(value):

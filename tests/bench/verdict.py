@@ -100,9 +100,11 @@ def _base(results, contenders, wanted, contender):
                             [c for c in contenders if c.websocket],
                             wanted.line)
         return best or ("WebSocket peer", None)
-    if wanted.to in {c.name for c in contenders}:
-        return wanted.to, results.median(wanted.place, wanted.to,
-                                         wanted.line)
+    other = wanted.to
+    if wanted.contender and contender.startswith("old:"):
+        other = "old:" + other
+    if other in {c.name for c in contenders}:
+        return other, results.median(wanted.place, other, wanted.line)
     return wanted.to, results.median(wanted.place, contender, wanted.to)
 
 
