@@ -144,7 +144,8 @@ class V2ray(Contender):
     websocket = True
     ID = "6c2f7f0e-5b0c-4a43-9d0e-3f1b7b1a52c4"
     PORT = 10001
-    # The WebSocket proxying of nginx's manual.
+    # The WebSocket proxying of nginx's manual, with the tunnel's buffer: with
+    # the default of 4 KiB bulk is about half as fast.
     LOCATION = """
 location /ray {
     proxy_pass http://127.0.0.1:%d;
@@ -152,6 +153,8 @@ location /ray {
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection "upgrade";
     proxy_buffering off;
+    proxy_buffer_size 64k;
+    proxy_buffers 8 64k;
     proxy_read_timeout 1h;
     proxy_send_timeout 1h;
     access_log off;
@@ -162,7 +165,9 @@ location /ray {
         return run([find("v2ray"), "-version"]).splitlines()[0]
 
     # VLESS without encryption of its own is the quickest of its protocols,
-    # as TLS is there already. No mux: it makes bulk much slower.
+    # as TLS is there already. No mux: a connection would be quicker to make
+    # (0.51x raw TCP at a distance), but small exchanges wait behind bulk, for
+    # 240 ms even on loopback, and cost three times as much.
     def server_conf(self):
         return {
             "log": {"loglevel": "warning"},
