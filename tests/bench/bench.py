@@ -203,7 +203,9 @@ def main():
     # Hundreds of connections, each with several descriptors.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    directory = pathlib.Path(tempfile.mkdtemp(prefix="nrpc-bench-"))
+    # /run is in memory here, and is gone when we are.
+    directory = pathlib.Path(tempfile.mkdtemp(
+        prefix="nrpc-bench-", dir=None if options.keep else "/run"))
     directory.chmod(0o755)
     restore = None
     try:
@@ -215,9 +217,11 @@ def main():
         chosen = places.choose(names.split(","), custom)
         contenders = bench.contenders()
         results = record.Results(contenders)
-        measure(bench, chosen, contenders, choose_measures(options), results)
+        measures = choose_measures(options)
+        measure(bench, chosen, contenders, measures, results)
         results.environment = record.environment(bench, contenders)
-        verdicts = verdict.judge(results, contenders)
+        verdicts = verdict.judge(results, contenders,
+                                 {k for m in measures for k in m.keys})
         text = report.markdown(results, contenders, chosen, verdicts)
         if options.markdown:
             options.markdown.write_text(text)

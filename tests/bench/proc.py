@@ -35,7 +35,7 @@ def enter():
     its first process, which is this one, ends, the kernel ends all others.
     """
     if os.environ.get(INSIDE):
-        # sshd wants a directory in /run; that one is ours alone.
+        # Ours alone: for what we write, and sshd wants a directory there.
         run(["mount", "-t", "tmpfs", "tmpfs", "/run"])
         (pathlib.Path("/run") / "sshd").mkdir(mode=0o755)
         return
@@ -67,6 +67,8 @@ def allow_congestion(name):
 
 
 def interrupt(signum, frame):
+    for further in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(further, signal.SIG_IGN)
     raise SystemExit("bench: ended by signal %d" % signum)
 
 
@@ -313,7 +315,11 @@ class LoadRun:
         self.watchdog.cancel()
         if not self.popen.stdin.closed:
             self.popen.stdin.close()
-        _, status, usage = os.wait4(self.popen.pid, 0)
+        try:
+            _, status, usage = os.wait4(self.popen.pid, 0)
+        except ChildProcessError:  # a signal came when it was just over
+            self.popen.returncode = -1
+            return -1
         self.popen.returncode = os.waitstatus_to_exitcode(status)
         self.popen.stdout.close()
         self.cpu_s = usage.ru_utime + usage.ru_stime

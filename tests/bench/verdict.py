@@ -115,11 +115,14 @@ def _judge_one(results, contenders, wanted, contender):
     return Verdict(wanted, contender, got, to)
 
 
-def judge(results, contenders):
-    """A verdict of each tunnel on all that was wanted where it was run."""
+def judge(results, contenders, keys):
+    """
+    A verdict of each tunnel on all that was wanted where it was run, of the
+    lines with these keys.
+    """
     verdicts = []
     for wanted in WANTED:
-        if wanted.place not in results.places:
+        if wanted.place not in results.places or wanted.line not in keys:
             continue
         for c in contenders:
             name = c.name.removeprefix("old:")
