@@ -1,5 +1,6 @@
 # The programs that tests and quickstart talk to; they need no CUnit.
 include tests/support/local.mk
+include tests/bench/local.mk
 
 if CAN_CHECK
 include tests/unit/local.mk

@@ -1,0 +1,147 @@
+"""
+What idle streams, idle sessions and churn cost in memory.
+
+    memory.py streams [N ...]        N idle streams through one nrpc-tunnel,
+                                     opened all at once, and ten at a time
+    memory.py sessions [N ...]       N idle sessions of one gateway
+    memory.py churn SECONDS          connect, one transaction, close; for ever
+
+Each prints one line of JSON per measurement: KiB of anonymous memory, in
+proportional share (smaps_rollup, Pss_Anon), of the client, the gateway and
+nginx with its workers; pss is everything. Streams and sessions add anonymous
+memory only, and the share in libraries changes with what else runs on the
+machine. A further stream or session costs the difference between two lines by
+the difference in number.
+
+In `sessions` the clients are one process (fleet), whose memory is told and
+is no part of the price: on a laptop there is one client with one session.
+"""
+
+import json
+import signal
+import sys
+import time
+
+import rig
+
+SETTLE_S = 4
+BATCH = 20         # connections of the churn at once
+
+
+def sample(r, client, **more):
+    pids = dict(r.pids(), client=[client.pid])
+    line = {name: rig.pss_kib(p, "Pss_Anon") for name, p in pids.items()}
+    line["all"] = sum(line.values())
+    print(json.dumps(dict(more, **line, pss=rig.pss_kib(
+        [pid for p in pids.values() for pid in p]))), flush=True)
+    return line
+
+
+def per_one(name, lines):
+    """The slope between the first measurement and each of the others."""
+    first, base = lines[0]
+    for n, line in lines[1:]:
+        print(json.dumps(dict({"per": name, "from": first, "to": n}, **{
+            part: round((line[part] - base[part]) / (n - first), 2)
+            for part in line})), flush=True)
+
+
+def batches(n, most):
+    return [min(most, n - i) for i in range(0, n, most)]
+
+
+def hold(r, address, count, down):
+    """So many connections at once, each idle after one transaction."""
+    g = r.guest_start("hold", address, connections=count, up=200, down=down)
+    g.process.wait_line("held", timeout=60)
+    return g
+
+
+def streams(counts, batch, down=1024):
+    lines = []
+    for n in counts:
+        r = rig.Rig("memory")
+        try:
+            client = r.client(r.conf)
+            address = r.addresses(client)[0]
+            # One before all others: what the first use of anything costs.
+            r.guest("pingpong", address, connections=4)
+            guests = [hold(r, address, count, down)
+                      for count in batches(n, batch)]
+            time.sleep(SETTLE_S)
+            lines.append((n, sample(r, client, streams=n, batch=batch)))
+            for g in guests:
+                g.process.kill()
+            if n > 0:
+                time.sleep(SETTLE_S)
+                sample(r, client, streams=0, after=n)
+        finally:
+            r.end()
+    per_one("stream", lines)
+
+
+def sessions(counts):
+    lines = []
+    for n in counts:
+        r = rig.Rig("memory", gateway="max_device_sessions = 1000")
+        try:
+            fleet = r.fleet(n, "--idle")
+            fleet.wait_line(r'"ready": %d\b' % n, timeout=120)
+            time.sleep(SETTLE_S)
+            lines.append((n, sample(r, fleet, sessions=n)))
+            fleet.kill()
+        finally:
+            r.end()
+    per_one("session", lines)
+
+
+def churn(seconds):
+    r = rig.Rig("churn")
+    try:
+        client = r.client(r.conf)
+        address = r.addresses(client)[0]
+        begun = time.monotonic()
+        next_sample, made = 0, 0
+        idle = r.guest_start("hold", address, connections=20,
+                             timeout=seconds + 60)
+        while time.monotonic() - begun < seconds:
+            r.guest("pingpong", address, connections=BATCH)
+            made += BATCH
+            time.sleep(0.1)
+            for p in r.processes:
+                forget_lines(p)
+            r.processes[:] = [p for p in r.processes if p.running()]
+            now = time.monotonic() - begun
+            if now >= next_sample:
+                sample(r, client, s=round(now), connections=made)
+                next_sample += max(10, seconds / 60)
+        idle.process.signal(signal.SIGUSR1)
+        idle.result()
+    finally:
+        r.end()
+
+
+def forget_lines(p):
+    with p.changed:
+        del p.lines[:-50]
+
+
+def main(argv):
+    if len(argv) < 2 or argv[1] not in ("streams", "sessions", "churn"):
+        raise SystemExit(__doc__.strip())
+    numbers = [int(x) for x in argv[2:]]
+    if argv[1] == "churn":
+        churn(numbers[0] if numbers else 3600)
+    elif argv[1] == "streams":
+        for batch in (10, 10000):
+            streams(numbers or [0, 200, 500], batch)
+    else:
+        sessions(numbers or [1, 50, 200])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *a: sys.exit(1))
+    try:
+        main(sys.argv)
+    except rig.harness.Failure as e:
+        raise SystemExit(str(e))

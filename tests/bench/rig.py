@@ -1,0 +1,173 @@
+"""
+What the benches of memory and growth stand on: the programs under test behind
+nginx with TLS and the settings of packaging/nginx, started by the system
+tests' harness, and what /proc says about them.
+
+Standard library only. Takes top_builddir and srcdir from the environment as
+the system tests do.
+"""
+
+import os
+import pathlib
+import re
+import signal
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "system"))
+
+import harness  # noqa: E402
+
+SERVER = "CN=Mail1/O=Acme"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+NGINX_CONF = """
+%(user)s
+daemon off;
+worker_processes %(workers)d;
+worker_rlimit_nofile 16384;
+error_log stderr error;
+pid nginx.pid;
+events { worker_connections 8192; }
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    %(upstream)s
+    server {
+        listen 127.0.0.1:%(port)d ssl%(http2)s backlog=4096;
+        ssl_certificate %(ca)s/server.crt;
+        ssl_certificate_key %(ca)s/server.key;
+        %(location)s
+    }
+}
+"""
+
+
+class Quiet:
+    """In place of TAP: a bench fails by an exception."""
+
+    failed = 0
+
+    def note(self, text):
+        print(text, file=sys.stderr, flush=True)
+
+    def _report(self, good, name):
+        if not good:
+            self.failed += 1
+            self.note("failed: " + name)
+
+
+def packaged(socket_path):
+    """upstream and location of packaging/nginx, on a unix socket."""
+    place = HERE.parent.parent / "packaging" / "nginx"
+    text = "".join(p.read_text() for p in sorted(place.iterdir()))
+    text = re.sub(r"^\s*#.*\n", "", text, flags=re.M)
+    upstream = re.search(r"^upstream .*?^\}", text, re.M | re.S).group(0)
+    location = re.search(r"^location .*?^\}", text, re.M | re.S).group(0)
+    upstream = re.sub(r"^\s*server .*$", "\tserver unix:%s;" % socket_path,
+                      upstream, flags=re.M)
+    return upstream, location
+
+
+class Rig(harness.World):
+    """Certificates, one device, a stand-in server, gateway and nginx."""
+
+    def __init__(self, name, gateway="", http="2", workers=2):
+        super().__init__(Quiet(), name)
+        self.http = http
+        self.certificates()
+        self.server = self.domino(SERVER)
+        self.gateway_conf({SERVER: [self.server.address]}, gateway=gateway)
+        self.key = self.device()
+        self.gw = self.gateway()
+        self.web = self._nginx(workers)
+        self.conf = self.client_conf(
+            self.nginx_port, self.key, listens=[("127.0.0.1:0", SERVER)],
+            http=http)
+
+    def _nginx(self, workers):
+        at = self.directory / "nginx"
+        at.mkdir()
+        self.nginx_port = self.port()
+        upstream, location = packaged(self.gateway_dir / "http.sock")
+        (at / "nginx.conf").write_text(NGINX_CONF % {
+            "user": "user nobody nogroup;" if self.is_root else "",
+            "workers": workers, "port": self.nginx_port,
+            "http2": " http2" if self.http == "2" else "",
+            "ca": self.directory / "ca",
+            "upstream": upstream, "location": location})
+        return self._keep(harness.Nginx(at, at / "nginx.conf",
+                                        self.nginx_port))
+
+    def fleet(self, sessions, *options, name="fleet"):
+        text = self.conf.read_text().replace("log_level = info",
+                                             "log_level = error")
+        conf = self.directory / "fleet.conf"
+        conf.write_text(text)
+        return self._keep(harness.Process(
+            self._name(name),
+            [self.program("tests/bench/fleet"), "--config", conf,
+             "--sessions", sessions, *options], self.directory, self.env))
+
+    def pids(self):
+        """Of the programs that are measured, by name."""
+        return {"gateway": [self.gw.pid],
+                "nginx": [self.web.pid] + children(self.web.pid)}
+
+    def end(self):
+        """Stop what was started; those that end badly are a failure."""
+        for p in reversed(self.processes):
+            if p.running():
+                p.signal(signal.SIGTERM)
+        self.__exit__(None, None, None)
+
+
+# ---- /proc ------------------------------------------------------------------
+
+def children(pid):
+    path = "/proc/%d/task/%d/children" % (pid, pid)
+    with open(path) as f:
+        return [int(x) for x in f.read().split()]
+
+
+def pss_kib(pids, field="Pss"):
+    """Proportional share of memory: what is shared counts once in all."""
+    total = 0
+    for pid in pids:
+        with open("/proc/%d/smaps_rollup" % pid) as f:
+            total += int(re.search(r"^%s:\s+(\d+)" % field, f.read(),
+                                   re.M).group(1))
+    return total
+
+
+def rss_kib(pids):
+    total = 0
+    for pid in pids:
+        with open("/proc/%d/status" % pid) as f:
+            total += int(re.search(r"VmRSS:\s*(\d+)", f.read()).group(1))
+    return total
+
+
+def cpu_s(pids):
+    """User and system time so far, from the scheduler where it tells."""
+    total = 0.0
+    for pid in pids:
+        try:
+            with open("/proc/%d/schedstat" % pid) as f:
+                total += int(f.read().split()[0]) / 1e9
+        except OSError:
+            with open("/proc/%d/stat" % pid) as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            total += (int(fields[11]) + int(fields[12])) / TICKS
+    return total
+
+
+def machine_s():
+    """CPU time that the machine's cores were busy, whoever used it."""
+    with open("/proc/stat") as f:
+        fields = [int(x) for x in f.readline().split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / TICKS
