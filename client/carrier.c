@@ -63,6 +63,7 @@ struct carrier {
 	uv_timer_t *idle;
 	long http_version;	/* of the last response, as libcurl says */
 	unsigned slot_count;
+	struct slot **by_number;	/* they change places: carrier_move */
 	struct slot slots[];
 };
 
@@ -364,7 +365,7 @@ static bool is_untouched(const struct path *path)
 void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh)
 {
-	struct slot *s = &c->slots[slot];
+	struct slot *s = c->by_number[slot];
 
 	assert(slot < c->slot_count && path < c->config.paths && !s->waiting);
 	assert(s->pool == NULL || s->given_up);
@@ -382,9 +383,20 @@ void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
 	settle(c);
 }
 
+void carrier_move(struct carrier *c, unsigned from, unsigned to)
+{
+	struct slot *s = c->by_number[from], *other = c->by_number[to];
+
+	assert(other->pool == NULL && !other->waiting);
+	c->by_number[from] = other;
+	c->by_number[to] = s;
+	other->number = from;
+	s->number = to;
+}
+
 void carrier_cancel(struct carrier *c, unsigned slot)
 {
-	struct slot *s = &c->slots[slot];
+	struct slot *s = c->by_number[slot];
 
 	assert(slot < c->slot_count);
 	s->waiting = false;
@@ -479,9 +491,15 @@ int carrier_new(struct carrier **out, uv_loop_t *loop,
 	c->loop = loop;
 	c->slot_count = config->slots;
 	c->url_edition = 1;
+	c->by_number = calloc(config->slots, sizeof(c->by_number[0]));
+	if (c->by_number == NULL) {
+		free(c);
+		return ERR_NOMEM;
+	}
 	for (unsigned i = 0; i < c->slot_count; i++) {
 		c->slots[i].carrier = c;
 		c->slots[i].number = i;
+		c->by_number[i] = &c->slots[i];
 	}
 	rc = copy_config(c, config);
 	if (rc == 0)
@@ -532,6 +550,7 @@ void carrier_free(struct carrier *c)
 		uv_close((uv_handle_t *)c->again, on_timer_closed);
 		uv_close((uv_handle_t *)c->idle, on_timer_closed);
 	}
+	free(c->by_number);
 	free(c->paths);
 	free(c->old);
 	curl_slist_free_all(c->headers);

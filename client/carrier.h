@@ -85,6 +85,9 @@ int carrier_set_url(struct carrier *c, const char *url);
 void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh);
 
+/* What is under way in slot `from` goes on in slot `to`, which is free. */
+void carrier_move(struct carrier *c, unsigned from, unsigned to);
+
 /* Give the slot's exchange up, if there is one; no more events for it. */
 void carrier_cancel(struct carrier *c, unsigned slot);
 

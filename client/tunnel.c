@@ -97,6 +97,13 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	carrier_post(t->carrier, slot, body, len, path, fresh);
 }
 
+static void on_move(void *ctx, unsigned from, unsigned to)
+{
+	struct tunnel *t = ctx;
+
+	carrier_move(t->carrier, from, to);
+}
+
 static void on_cancel(void *ctx, unsigned slot)
 {
 	struct tunnel *t = ctx;
@@ -181,6 +188,7 @@ static uint32_t on_random(void *ctx)
 
 static const struct lanes_ops lanes_ops = {
 	.post = on_post,
+	.move = on_move,
 	.cancel = on_cancel,
 	.on_state = on_state,
 	.on_wake = on_wake,

@@ -127,7 +127,7 @@ static void put_data(struct draft *d, struct stream *st)
 		d->w.left -= p.len;
 		sendq_took(&st->out, &p);
 		note(d, FRAME_DATA, st, &p);
-		stream_set_asking(st, true);
+		stream_asked(st, d->now_ms);
 		if (d->now_ms - st->burst_ms >= STREAM_BULK_PAUSE_MS)
 			st->burst = 0;
 		st->burst += p.len;

@@ -28,7 +28,7 @@
  * Bulk begins on a lane for what is small, whose connection is warm, and goes
  * over to those for bulk when they have had some round trips to get up speed.
  */
-#define QUICK_WINDOW 65536u	/* beside as much as has arrived */
+#define QUICK_WINDOW 65536u	/* and twice what a round trip carries */
 #define HANDOVER_ROUNDS 4u
 #define LANE_WINDOW_MIN 32768u	/* in flight in one of several responses */
 
@@ -488,11 +488,27 @@ static bool handed_over(const struct gate_session *gs, uint64_t now_ms)
 	    now_ms - gs->poured_ms > HANDOVER_ROUNDS * rtt;
 }
 
+/* On a connection in slow start twice as much arrives in each round trip. */
+static void note_arrived(struct gate_exchange *x, uint64_t now_ms)
+{
+	uint64_t rtt = session_rtt_ms(x->gs->session);
+	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
+	uint64_t arrived = x->sent > flight ? x->sent - flight : 0;
+
+	if (arrived - x->arrived_mark > x->arrived_round)
+		x->arrived_round = arrived - x->arrived_mark;
+	if (rtt == UINT64_MAX || now_ms - x->mark_ms < rtt)
+		return;
+	x->arrived_round = arrived - x->arrived_mark;
+	x->arrived_mark = arrived;
+	x->mark_ms = now_ms;
+}
+
 static uint64_t lane_room(const struct gate_exchange *x)
 {
 	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
 	uint64_t window = is_for_bulk(x) ? lane_window(x->gs) :
-	    QUICK_WINDOW + (x->sent > flight ? x->sent - flight : 0);
+	    QUICK_WINDOW + 2 * x->arrived_round;
 
 	return window > flight ? window - flight : 0;
 }
@@ -548,13 +564,15 @@ static void pour(struct gate_exchange *x)
  * Bulk goes by all responses that have room; when none of them waits for it,
  * as each takes what its connection lets through, by one more.
  */
-static void pour_on(struct gate_session *gs)
+static void pour_on(struct gate_session *gs, uint64_t now_ms)
 {
 	struct gate_exchange *x, *next;
 	bool waited = false;
 
 	for (x = gs->exchanges; x != NULL; x = next) {
 		next = x->next;
+		if (x->pours && !is_for_bulk(x))
+			note_arrived(x, now_ms);
 		if (x->pours && x->state == GATE_WAITING && lane_room(x) > 0) {
 			waited = true;
 			ready(x);
@@ -593,7 +611,7 @@ void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms)
 			pour(gs->held.head);
 	}
 	if (session_has_work(gs->session, TAKE_BULK, now_ms))
-		pour_on(gs);
+		pour_on(gs, now_ms);
 }
 
 void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms)
@@ -703,7 +721,7 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 	    !session_has_work(gs->session, f.take, now_ms))
 		return wait_again(x, now_ms);
 	if (!x->begun) {
-		x->begun_ms = now_ms;
+		x->begun_ms = x->mark_ms = now_ms;
 		x->first_number = session_sent_number(gs->session) + 1;
 		if (f.take > TAKE_QUICK)
 			start_pouring(x);

@@ -72,6 +72,8 @@ struct gate_exchange {
 	bool begun;		/* part of the response is out */
 	uint64_t lane, exchange, hold_ms, keep;
 	uint64_t received, sent;
+	/* How much of it arrived in the last round trip, and until when. */
+	uint64_t arrived_round, arrived_mark, mark_ms;
 	uint64_t first_number;	/* of the records in the response */
 	uint64_t begun_ms, hold_until_ms;
 	struct gate_exchange *prev, *next;	/* of the same session */

@@ -270,6 +270,44 @@ static void park(struct lanes *l, uint64_t now_ms)
 		lanes_start(l, free_lane(l), TAKE_NOTHING, false, now_ms);
 }
 
+/* When a question has waited for longer than the path and Domino explain. */
+static uint64_t hedge_at(const struct lanes *l)
+{
+	return l->hedge_tokens < HEDGE_COST ? UINT64_MAX :
+	    session_overdue_at(l->session);
+}
+
+/*
+ * The request may be lost, or the response, which goes by the one that has
+ * been held for longest: repeat both on other connections.
+ */
+static void hedge(struct lanes *l, uint64_t now_ms)
+{
+	unsigned question = SESSION_LANES, oldest = SESSION_LANES;
+	uint64_t asked_ms;
+
+	if (now_ms < hedge_at(l))
+		return;
+	asked_ms = session_give_patience(l->session);
+	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
+		struct slot *s = &l->slot[i];
+
+		if (!s->busy || !s->holding || s->answered)
+			continue;
+		if (oldest == SESSION_LANES ||
+		    s->start_ms < l->slot[oldest].start_ms)
+			oldest = i;
+		if (s->asked && s->start_ms >= asked_ms &&
+		    (question == SESSION_LANES ||
+		    s->start_ms < l->slot[question].start_ms))
+			question = i;
+	}
+	if (question != SESSION_LANES)
+		lanes_hedge(l, question, now_ms);
+	if (oldest != SESSION_LANES && oldest != question)
+		lanes_hedge(l, oldest, now_ms);
+}
+
 /* While bulk comes in, some lanes wait for more of it. */
 static void park_for_bulk(struct lanes *l, uint64_t now_ms)
 {
@@ -355,6 +393,7 @@ void lanes_run(struct lanes *l, uint64_t now_ms)
 		if (l->slot[i].restart && !l->slot[i].busy)
 			lanes_start(l, i, TAKE_ALL, false, now_ms);
 	send_queued(l, now_ms);
+	hedge(l, now_ms);
 	park(l, now_ms);
 	park_for_bulk(l, now_ms);
 	warm_up(l, now_ms);
@@ -377,6 +416,7 @@ uint64_t lanes_deadline(const struct lanes *l)
 	if (!probing(l)) {
 		sooner(&at, park_at(l));
 		sooner(&at, ack_at(l));
+		sooner(&at, hedge_at(l));
 	} else if (!probe_under_way(l)) {
 		sooner(&at, l->retry_ms);
 	}

@@ -18,8 +18,9 @@
 #include "common/session.h"
 
 #define LANES_HELLO SESSION_LANES	/* the slot that carries hellos */
-#define LANES_SLOTS (SESSION_LANES + 1u)
-#define LANES_PATHS 7u			/* 0 for what is small, then for bulk */
+#define LANES_GHOSTS 4u			/* exchanges that were hedged */
+#define LANES_SLOTS (SESSION_LANES + 1u + LANES_GHOSTS)
+#define LANES_PATHS 8u		/* two for what is small, six for bulk */
 
 enum lanes_state {
 	LANES_DOWN,		/* no session, or the last attempts failed */
@@ -43,6 +44,8 @@ struct lanes_ops {
 	 */
 	void (*post)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	    unsigned path, bool fresh);
+	/* The exchange in slot `from` goes on as that of `to`, which is free. */
+	void (*move)(void *ctx, unsigned from, unsigned to);
 	/* Give the exchange of this slot up; no more events for it. */
 	void (*cancel)(void *ctx, unsigned slot);
 	/*
@@ -123,6 +126,7 @@ bool lanes_is_over(const struct lanes *l);
 
 struct lanes_stats {
 	uint64_t exchanges, failed, hellos, sessions;
+	uint64_t hedged;		/* exchanges repeated elsewhere */
 	unsigned in_flight;
 	uint32_t rtt_ms;		/* of the quickest recent exchange */
 	bool http2;

@@ -11,6 +11,9 @@
 #include "common/record.h"
 
 #define LANES_QUICK 2u		/* kept free of bulk, for what is small */
+#define PATHS_QUICK 2u		/* the second one only after a hedge */
+#define HEDGE_COST 8u		/* in tokens; an exchange earns one */
+#define HEDGE_TOKENS_MAX 64u
 
 /* One lane, or the place for hellos: at most one exchange at a time. */
 struct slot {
@@ -23,7 +26,9 @@ struct slot {
 	bool ended;		/* END for this exchange has arrived */
 	bool bad;		/* something in the response did not open */
 	bool restart;		/* has to run again: something may be lost */
+	unsigned lane;		/* this slot, but for one that was hedged */
 	unsigned path;		/* by which it went */
+	bool asked;		/* a question went along */
 	uint64_t exchange;	/* number of the current or last one */
 	uint64_t start_ms;
 	uint64_t heard_ms;	/* start, or the last byte that came */
@@ -80,6 +85,8 @@ struct lanes {
 	struct {
 		uint64_t ready_ms, tried_ms;
 	} path[LANES_PATHS];
+	unsigned hedge_tokens;
+	uint64_t hedged_ms;		/* when one was last needed; 0: never */
 	unsigned opened;		/* connections: so many were busy at once */
 	uint64_t opened_ms;		/* when that was */
 	bool trim;			/* the last request asked for one more held */
@@ -95,6 +102,9 @@ struct lanes {
  */
 void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
     bool park, uint64_t now_ms);
+
+/* Repeat the exchange of this lane by another path; hear this one out. */
+void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms);
 
 /* POST what is in the slot's body. */
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);

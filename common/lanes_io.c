@@ -18,6 +18,8 @@
 #define QUICK_BODY 65536u	/* a body of what is small, at most */
 #define BULK_BODIES 8u		/* that the congestion window is cut into */
 #define CONNECTION_LIFE_MS 40000u	/* idle, before someone closes it */
+#define HEDGED_MS 60000u	/* a hedge is likely to be needed again */
+#define WARM_BODIES 2u		/* of bulk by the path for what is small */
 #define CONNECT_MS 1000u	/* for one exchange to open a connection */
 #define BODY_MIN 16384u		/* never halved below this */
 #define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
@@ -79,19 +81,48 @@ unsigned lanes_busy(const struct lanes *l)
 }
 
 /*
+ * Where a packet may be lost, two connections on HTTP/2 take turns, so that
+ * there is always a second one that is warm. (On HTTP/1.1 each exchange has
+ * its own.)
+ */
+static unsigned choose_quick_path(const struct lanes *l, const struct slot *s,
+    uint64_t now_ms)
+{
+	if (!l->http2 || l->hedged_ms == 0 ||
+	    now_ms - l->hedged_ms > HEDGED_MS)
+		return 0;
+	return (s->path + 1) % PATHS_QUICK;
+}
+
+/* Bodies of bulk that are under way by the path for what is small. */
+static unsigned bulk_on_warm_path(const struct lanes *l)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && l->slot[i].bulk &&
+		    l->slot[i].path == 0)
+			n++;
+	return n;
+}
+
+/*
  * What is small does not share a connection with bulk. Only the beginning of
  * a transfer goes by the warm path, while those for bulk are being opened.
  */
 static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
 	const struct slot *s = &l->slot[slot];
-	unsigned p = 1 + slot % (LANES_PATHS - 1);
+	unsigned p = PATHS_QUICK + slot % (LANES_PATHS - PATHS_QUICK);
 
-	if (slot == LANES_HELLO || (slot < SESSION_BULK_LANE && !s->bulk))
+	if (slot == LANES_HELLO)
 		return 0;
+	if (slot < SESSION_BULK_LANE && !s->bulk)
+		return choose_quick_path(l, s, now_ms);
 	if (s->holding || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
 		return p;
-	if (now_ms - l->path[p].tried_ms < CONNECT_MS)
+	if (now_ms - l->path[p].tried_ms < CONNECT_MS &&
+	    bulk_on_warm_path(l) < WARM_BODIES)
 		return 0;
 	l->path[p].tried_ms = now_ms;
 	return p;
@@ -101,6 +132,7 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[slot];
 
+	s->path = choose_path(l, slot, now_ms);
 	s->busy = true;
 	s->probe = l->rounds > 0;
 	s->answered = s->ended = s->bad = s->restart = s->warming = false;
@@ -115,7 +147,8 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 		l->opened_ms = now_ms;
 	}
 	l->stats.exchanges++;
-	s->path = choose_path(l, slot, now_ms);
+	if (l->hedge_tokens < HEDGE_TOKENS_MAX)
+		l->hedge_tokens++;
 	l->ops->post(l->ctx, slot, s->body, s->body_len, s->path,
 	    l->rounds > 0);
 }
@@ -191,14 +224,16 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 	size_t room;
 	bool ended;
 
+	s->lane = lane;
 	session_lane_begin(l->session, lane, s->exchange);
 	room = body_wanted(l, take);
 	if (lanes_body(s, room) != 0) {
 		lanes_wait(l, now_ms);
 		return;
 	}
-	choose_hold(l, &f, (take == TAKE_QUICK || take == TAKE_ALL) &&
-	    session_asks(l->session, now_ms), park);
+	s->asked = (take == TAKE_QUICK || take == TAKE_ALL) &&
+	    session_asks(l->session, now_ms);
+	choose_hold(l, &f, s->asked, park);
 	s->body_len = session_fill(l->session, &f, s->body, room, now_ms,
 	    &ended);
 	if (s->body_len == 0) {		/* the keys are used up */
@@ -209,6 +244,40 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 	s->bulk = take == TAKE_BULK || (take == TAKE_NOTHING &&
 	    lanes_bulk_wanted(l, now_ms) > 0);
 	lanes_post(l, lane, now_ms);
+}
+
+/* A slot for an exchange that was hedged, or LANES_SLOTS. */
+static unsigned free_ghost(const struct lanes *l)
+{
+	unsigned i = LANES_HELLO + 1;
+
+	while (i < LANES_SLOTS && l->slot[i].busy)
+		i++;
+	return i;
+}
+
+/*
+ * To the gateway the new exchange leaves the old one behind: what the request
+ * or its response carried is lost by the lane rule, and sent again. Whatever
+ * of the old one still comes is taken all the same.
+ */
+void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[lane], *ghost;
+	unsigned to = free_ghost(l);
+
+	if (to == LANES_SLOTS || l->hedge_tokens < HEDGE_COST)
+		return;
+	l->hedge_tokens -= HEDGE_COST;
+	l->hedged_ms = now_ms;
+	l->stats.hedged++;
+	ghost = &l->slot[to];
+	free(ghost->body);
+	free(ghost->part);
+	*ghost = *s;
+	l->ops->move(l->ctx, lane, to);
+	*s = (struct slot){ .exchange = ghost->exchange, .path = ghost->path };
+	lanes_start(l, lane, TAKE_ALL, true, now_ms);
 }
 
 /* ---- the response ----------------------------------------------------- */
@@ -244,7 +313,7 @@ static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
 	s->records++;
 	if ((rc != 0 && rc != ERR_CLOSED) || !seen.has_end)
 		return;
-	if (seen.end_lane == lane && seen.end_exchange == s->exchange)
+	if (seen.end_lane == s->lane && seen.end_exchange == s->exchange)
 		s->ended = true;
 	/* More is waiting there: so that no response waits for a request. */
 	keep = seen.backlog > 0 ? KEEP_BULK : 1;
@@ -378,7 +447,7 @@ static void cancel(struct lanes *l, unsigned slot)
 	struct slot *s = &l->slot[slot];
 
 	release_body(s);
-	s->restart = slot != LANES_HELLO;
+	s->restart = slot < SESSION_LANES;
 	l->ops->cancel(l->ctx, slot);
 	if (slot == LANES_HELLO) {
 		noise_free(l->hello);
@@ -502,7 +571,9 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 		return;
 	release_body(s);
 	l->active_ms = now_ms;
-	if (slot == LANES_HELLO)
+	if (slot > LANES_HELLO)		/* its lane has gone on without it */
+		;
+	else if (slot == LANES_HELLO)
 		lanes_hello_ended(l, result, http_status, detail, now_ms);
 	else if (result == LANES_DONE && s->ended && !s->bad)
 		succeeded(l, slot, now_ms);

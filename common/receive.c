@@ -210,7 +210,8 @@ static int take_open(struct session *s, const struct frame *f)
 	return 0;
 }
 
-static int take_data(struct session *s, const struct frame *f)
+static int take_data(struct session *s, const struct frame *f,
+    uint64_t now_ms)
 {
 	struct stream *st;
 	bool fresh;
@@ -237,7 +238,7 @@ static int take_data(struct session *s, const struct frame *f)
 	/* The sender keeps a stream until its end is acknowledged. */
 	if (f->u.data.len > 0 && !sendq_has_work(&st->out))
 		st->burst = 0;		/* it is their turn: no bulk of ours */
-	stream_set_asking(st, false);
+	stream_answered(st, now_ms);
 	s->owed += f->u.data.len;
 	s->owes_end |= f->u.data.fin;
 	if (st->is_released)
@@ -353,7 +354,7 @@ static int take_frame(struct session *s, struct frame *f, uint64_t now_ms,
 		return 0;
 	case FRAME_DATA:
 	case FRAME_DATA_FIN:
-		return take_data(s, f);
+		return take_data(s, f, now_ms);
 	}
 	return broken(s, "sends a frame of unknown type");
 }

@@ -200,6 +200,15 @@ bool session_asks(const struct session *s, uint64_t now_ms);
 /* On how many streams was the last byte sent by us, not by the peer? */
 unsigned session_asking(const struct session *s);
 
+/*
+ * When the oldest question that has no answer will have waited for clearly
+ * longer than the answers before it, or UINT64_MAX. give_patience: those that
+ * are open now are not looked at again, nor learned from; returns when the
+ * oldest of them was asked.
+ */
+uint64_t session_overdue_at(const struct session *s);
+uint64_t session_give_patience(struct session *s);
+
 /* Stream bytes that are queued and could be sent now (windows permitting). */
 uint64_t session_backlog(const struct session *s);
 

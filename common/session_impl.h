@@ -30,6 +30,8 @@ struct stream {
 	bool is_released;	/* nobody holds the handle */
 	bool is_blocked;	/* on_writable is awaited */
 	bool is_asking;		/* we sent the last byte, not the peer */
+	bool is_excused;	/* this question is not timed */
+	uint64_t asked_ms;	/* when it was sent */
 	bool window_queued;	/* a WINDOW frame is to be sent */
 	uint64_t window_told;	/* the limit in the last one */
 	enum ctl open, reset;
@@ -82,6 +84,8 @@ struct session {
 	unsigned stream_count;
 	unsigned blocked_count;
 	unsigned asking_count;
+	/* How long answers take, as in RFC 6298; 0: none has come. */
+	uint64_t answer_ms, answer_var_ms;
 	struct ranges peer_ids;		/* id / 2 of the peer's streams so far */
 	uint64_t next_id;		/* of our next stream */
 	uint64_t local_count, peer_count;
@@ -123,8 +127,10 @@ void stream_update(struct stream *st);
 bool stream_has_work(const struct stream *st);
 bool stream_has_control(const struct stream *st);	/* of it, no data */
 
-/* Who spoke last? */
-void stream_set_asking(struct stream *st, bool asking);
+/* We have spoken; or the peer has, or the stream is over. */
+void stream_asked(struct stream *st, uint64_t now_ms);
+void stream_answered(struct stream *st, uint64_t now_ms);
+void stream_forget_question(struct stream *st);
 
 /* on_writable for the streams that wait and have room again. */
 void stream_wake_blocked(struct session *s);

@@ -13,6 +13,7 @@
  * at the moment when it opens.
  */
 #define LOOK_AHEAD 16384u
+#define PATIENCE_MIN_MS 20u	/* beyond what answers take */
 #define WINDOW_GROWTH 64u
 
 const char *stream_code_text(uint64_t code)
@@ -145,16 +146,82 @@ static void set_blocked(struct stream *st, bool blocked)
 		st->s->blocked_count--;
 }
 
-void stream_set_asking(struct stream *st, bool asking)
+/* ---- questions and answers -------------------------------------------- */
+
+void stream_forget_question(struct stream *st)
 {
-	if (st->is_asking == asking)
+	if (!st->is_asking)
 		return;
-	st->is_asking = asking;
-	if (asking)
-		st->s->asking_count++;
-	else
-		st->s->asking_count--;
+	st->is_asking = st->is_excused = false;
+	st->s->asking_count--;
 }
+
+void stream_asked(struct stream *st, uint64_t now_ms)
+{
+	if (st->is_asking)
+		return;
+	st->is_asking = true;
+	st->asked_ms = now_ms;
+	st->s->asking_count++;
+}
+
+/* RFC 6298, section 2, in milliseconds. */
+static void learn_answer(struct session *s, uint64_t took_ms)
+{
+	uint64_t off = took_ms > s->answer_ms ? took_ms - s->answer_ms :
+	    s->answer_ms - took_ms;
+
+	if (took_ms == 0)
+		took_ms = 1;
+	if (s->answer_ms == 0) {
+		s->answer_ms = took_ms;
+		s->answer_var_ms = took_ms / 2;
+		return;
+	}
+	s->answer_var_ms = (3 * s->answer_var_ms + off) / 4;
+	s->answer_ms = (7 * s->answer_ms + took_ms) / 8;
+}
+
+void stream_answered(struct stream *st, uint64_t now_ms)
+{
+	if (st->is_asking && !st->is_excused && !stream_is_bulk(st, now_ms))
+		learn_answer(st->s, now_ms - st->asked_ms);
+	stream_forget_question(st);
+}
+
+uint64_t session_overdue_at(const struct session *s)
+{
+	const struct stream *st;
+	uint64_t oldest = UINT64_MAX, wait = s->answer_ms +
+	    4 * s->answer_var_ms;
+
+	if (s->asking_count == 0 || s->answer_ms == 0)
+		return UINT64_MAX;
+	for (st = s->streams; st != NULL; st = st->next)
+		if (st->is_asking && !st->is_excused &&
+		    st->burst <= STREAM_BULK_BYTES && st->asked_ms < oldest)
+			oldest = st->asked_ms;
+	if (wait < s->answer_ms + s->answer_ms / 2)
+		wait = s->answer_ms + s->answer_ms / 2;
+	if (wait < s->answer_ms + PATIENCE_MIN_MS)
+		wait = s->answer_ms + PATIENCE_MIN_MS;
+	return oldest == UINT64_MAX ? oldest : oldest + wait;
+}
+
+uint64_t session_give_patience(struct session *s)
+{
+	uint64_t oldest = UINT64_MAX;
+	struct stream *st;
+
+	for (st = s->streams; st != NULL; st = st->next) {
+		if (st->is_asking && !st->is_excused && st->asked_ms < oldest)
+			oldest = st->asked_ms;
+		st->is_excused = st->is_asking;
+	}
+	return oldest;
+}
+
+/* ---- the window ------------------------------------------------------- */
 
 /* Credit that counts against the session's pool. */
 static uint64_t pool_share(const struct stream *st)
@@ -172,7 +239,7 @@ void stream_destroy(struct stream *st)
 
 	ready_remove(st);
 	set_blocked(st, false);
-	stream_set_asking(st, false);
+	stream_forget_question(st);
 	while (*at != st)
 		at = &(*at)->bucket_next;
 	*at = st->bucket_next;
@@ -461,7 +528,7 @@ void stream_reset(struct stream *st, uint64_t code)
 	st->ops = NULL;
 	st->is_released = true;
 	set_blocked(st, false);
-	stream_set_asking(st, false);
+	stream_forget_question(st);
 	st->reset = CTL_QUEUED;
 	st->reset_code = code;
 	/* What is queued or unread is of no use to anyone any more. */

@@ -587,6 +587,19 @@ void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
 	dispatch(c, out);
 }
 
+void net_move(struct net *n, unsigned from, unsigned to)
+{
+	if (n->slots[from] == NULL || n->slots[to] != NULL) {
+		trace_fail(n->trace, "slot %u cannot move to %u", from, to);
+		return;
+	}
+	trace_say(n->trace, "net call=%" PRIu64 " slot=%u moves to=%u",
+	    n->slots[from]->serial, from, to);
+	n->slots[to] = n->slots[from];
+	n->slots[to]->slot = to;
+	n->slots[from] = NULL;
+}
+
 void net_cancel(struct net *n, unsigned slot)
 {
 	struct net_call *c = slot < LANES_SLOTS ? n->slots[slot] : NULL;

@@ -73,10 +73,11 @@ struct net {
 void net_init(struct net *n, uint64_t seed);
 void net_fini(struct net *n);		/* after the engines are gone */
 
-/* lanes_ops.post and .cancel. */
+/* lanes_ops.post, .cancel and .move. */
 void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
     unsigned path, bool fresh);
 void net_cancel(struct net *n, unsigned slot);
+void net_move(struct net *n, unsigned from, unsigned to);
 
 /* The gateway goes away: everything that it holds fails. Then free it. */
 void net_gate_down(struct net *n);

@@ -24,6 +24,13 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	net_post(&w->net, slot, body, len, path, fresh);
 }
 
+static void on_move(void *ctx, unsigned from, unsigned to)
+{
+	struct world *w = ctx;
+
+	net_move(&w->net, from, to);
+}
+
 static void on_cancel(void *ctx, unsigned slot)
 {
 	struct world *w = ctx;
@@ -55,6 +62,7 @@ static uint32_t on_random(void *ctx)
 
 static const struct lanes_ops lanes_ops = {
 	.post = on_post,
+	.move = on_move,
 	.cancel = on_cancel,
 	.on_state = on_state,
 	.on_wake = on_lanes_wake,

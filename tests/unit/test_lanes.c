@@ -24,7 +24,7 @@ static struct call {
 	size_t len;
 	struct gate_exchange *x;
 } call[LANES_SLOTS];
-static unsigned posts, cancels, states;
+static unsigned posts, moves, cancels, states;
 static enum lanes_state state;
 static char why[256];
 static uint64_t reset_code;
@@ -127,6 +127,16 @@ static void post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	    .body = body, .len = len, .number = ++posts };
 }
 
+static void move(void *ctx, unsigned from, unsigned to)
+{
+	(void)ctx;
+	CU_ASSERT_TRUE(call[from].open);
+	CU_ASSERT_FALSE(call[to].open);
+	call[to] = call[from];
+	call[from] = (struct call){ 0 };
+	moves++;
+}
+
 static void cancel(void *ctx, unsigned slot)
 {
 	(void)ctx;
@@ -150,7 +160,7 @@ static uint32_t random_bits(void *ctx)
 	return 0x12345678;
 }
 
-static const struct lanes_ops ops = { post, cancel, on_state, on_wake,
+static const struct lanes_ops ops = { post, move, cancel, on_state, on_wake,
     random_bits };
 
 static void on_ready(void *ctx)
@@ -261,7 +271,7 @@ static void setup(void)
 		have_keys = true;
 	}
 	now_ms = 100000;
-	posts = cancels = states = 0;
+	posts = moves = cancels = states = 0;
 	state = LANES_DOWN;
 	verdict = HELLO_CREATED;
 	reset_code = 0;
@@ -433,6 +443,69 @@ static void test_a_refused_device_is_told_and_tries_seldom(void)
 	CU_ASSERT_EQUAL(state, LANES_DOWN);
 	CU_ASSERT_PTR_NOT_NULL(strstr(why, "refused this device"));
 	CU_ASSERT_TRUE(lanes_deadline(lanes) >= now_ms + cfg.retry_max_ms);
+	teardown();
+}
+
+/* With answers that come at once, it is clear soon what takes too long. */
+static struct stream *used_to_quick_answers(void)
+{
+	struct stream *st;
+
+	setup();
+	lanes_set_http2(lanes, true);
+	settle();
+	st = open_stream();
+	for (int i = 0; i < 50; i++) {
+		(void)stream_write(st, "ask", 3);
+		settle();
+		pass(50);
+		settle();
+	}
+	CU_ASSERT_EQUAL(moves, 0);
+	return st;
+}
+
+static void test_a_question_that_waits_for_long_is_repeated_elsewhere(void)
+{
+	struct stream *st = used_to_quick_answers();
+	unsigned before = posts;
+	const uint8_t *p;
+	size_t n;
+
+	while ((n = stream_peek(st, &p)) > 0)
+		stream_consume(st, n);
+	(void)stream_write(st, "ask", 3);
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_EQUAL(posts, before + 1);
+	CU_ASSERT_TRUE(lanes_deadline(lanes) <= now_ms + 200);
+	pass(200);
+	CU_ASSERT_TRUE(moves > 0);
+	CU_ASSERT_EQUAL(posts, before + 1 + moves);
+	/* What was repeated arrives; the first request never does. */
+	for (unsigned i = LANES_HELLO + 1; i < LANES_SLOTS; i++)
+		if (call[i].open)
+			fail(i, LANES_FAILED, 0);
+	settle();
+	settle();
+	CU_ASSERT_EQUAL(stream_peek(st, &p), 6);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_a_slow_server_is_not_asked_twice_for_ever(void)
+{
+	struct stream *st = used_to_quick_answers();
+	struct lanes_stats stats;
+
+	for (int i = 0; i < 400; i++) {
+		(void)stream_write(st, "ask", 3);
+		lanes_run(lanes, now_ms);
+		pass(200);
+		settle();
+	}
+	lanes_get_stats(lanes, &stats);
+	CU_ASSERT_TRUE(stats.hedged > 0);
+	CU_ASSERT_TRUE(stats.hedged < 40);	/* it is what is usual now */
 	teardown();
 }
 
@@ -700,6 +773,10 @@ int main(void)
 		{ "silence is given up", test_silence_is_given_up },
 		{ "a new network begins at once",
 		    test_a_new_network_begins_at_once },
+		{ "a question that waits for long is repeated elsewhere",
+		    test_a_question_that_waits_for_long_is_repeated_elsewhere },
+		{ "a slow server is not asked twice for ever",
+		    test_a_slow_server_is_not_asked_twice_for_ever },
 		{ "a short hold is learned", test_a_short_hold_is_learned },
 		{ "keys are renewed in passing",
 		    test_keys_are_renewed_in_passing },
