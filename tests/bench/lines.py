@@ -239,20 +239,32 @@ def paced(t):
     return r
 
 
+def _settled_memory(t):
+    """The memory of all programs, once it does not change any more."""
+    end = time.monotonic() + 3
+    last = t.world.memory()
+    while True:
+        time.sleep(0.3)
+        now = t.world.memory()
+        if (all(abs(now[k] - last[k]) <= last[k] / 500 for k in now)
+                or time.monotonic() > end):
+            return now
+        last = now
+
+
 def idle(t):
     """
     What IDLE_FURTHER connections add, beyond what the first few do; all have
     carried one transaction.
     """
-    memory = [t.world.memory()]
+    memory = [_settled_memory(t)]
     held = []
     for count in (IDLE_FIRST, IDLE_FURTHER):
         load = t.world.load("idle", t.address, connections=count)
         held.append(load)
         if load.line().get("ready") != count:
             raise Failure("not all idle connections were made")
-        time.sleep(0.5)
-        memory.append(t.world.memory())
+        memory.append(_settled_memory(t))
     for load in held:
         load.close()
     parts = {k: (memory[2][k] - memory[1][k]) / IDLE_FURTHER

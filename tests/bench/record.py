@@ -67,7 +67,12 @@ def fill(turn, world, contender, measures, options):
 def _take(turn, work, measure):
     try:
         turn.raw[measure.name] = measure.run(work)
-        work.world.check()
+        try:
+            work.world.check()
+        except proc.Failure:
+            for key in measure.keys:
+                turn.values.pop(key, None)
+            raise
     except proc.Failure as e:
         turn.errors[measure.name] = str(e)
     except Exception:
