@@ -34,6 +34,8 @@ static CURLcode set_request(CURL *e, const struct carrier_easy *common)
 	SET(e, rc, CURLOPT_SHARE, (CURLSH *)common->share);
 	SET(e, rc, CURLOPT_COOKIEFILE, "");	/* turns cookies on */
 	SET(e, rc, CURLOPT_FOLLOWLOCATION, 0L);
+	/* One TLS record; each handle keeps it for good. */
+	SET(e, rc, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
 	return rc;
 }
 

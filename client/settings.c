@@ -331,7 +331,7 @@ const struct conf_setting settings_table[] = {
 	ONE("client", "rekey", set_rekey, "TIME",
 	    "fresh keys at least this often (default: 1h)"),
 	ONE("client", "lanes", set_lanes, "COUNT",
-	    "requests at once on HTTP/1.1 (default: 8)"),
+	    "requests at once on HTTP/1.1 (default: 24)"),
 	ONE("client", "lanes_h2", set_lanes_h2, "COUNT",
 	    "requests at once on HTTP/2 (default: 64)"),
 	ONE("client", "body_max", set_body_max, "SIZE",

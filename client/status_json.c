@@ -41,14 +41,16 @@ static json_t *listeners(struct tunnel *t, unsigned count)
 
 static json_t *exchanges(const struct lanes_stats *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:i, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}",
 	    "total", (json_int_t)l->exchanges,
 	    "failed", (json_int_t)l->failed,
+	    "hedged", (json_int_t)l->hedged,
 	    "hellos", (json_int_t)l->hellos,
 	    "sessions", (json_int_t)l->sessions,
 	    "in_flight", (int)l->in_flight,
 	    "body_max", (json_int_t)l->body_max,
-	    "hold_ms", (json_int_t)l->hold_ms);
+	    "hold_ms", (json_int_t)l->hold_ms,
+	    "window", (json_int_t)l->window);
 }
 
 static json_t *records(const struct session_stats *s)

@@ -491,15 +491,16 @@ bool lanes_is_over(const struct lanes *l)
 
 void lanes_get_stats(const struct lanes *l, struct lanes_stats *out)
 {
-	struct session_stats s = { .ping_rtt_ms = UINT64_MAX };
+	uint64_t rtt = UINT64_MAX;
 
 	*out = l->stats;
 	out->in_flight = lanes_busy(l);
 	out->http2 = l->http2;
 	out->body_max = l->body_max;
 	out->hold_ms = l->hold_ms;
-	if (l->session != NULL)
-		session_get_stats(l->session, &s);
-	out->rtt_ms = s.ping_rtt_ms == UINT64_MAX ? 0 :
-	    (uint32_t)s.ping_rtt_ms;
+	if (l->session != NULL) {
+		rtt = session_rtt_ms(l->session);
+		out->window = session_window(l->session);
+	}
+	out->rtt_ms = rtt == UINT64_MAX ? 0 : (uint32_t)rtt;
 }

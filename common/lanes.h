@@ -128,7 +128,8 @@ struct lanes_stats {
 	uint64_t exchanges, failed, hellos, sessions;
 	uint64_t hedged;		/* exchanges repeated elsewhere */
 	unsigned in_flight;
-	uint32_t rtt_ms;		/* of the quickest recent exchange */
+	uint32_t rtt_ms;		/* of the path without queues; 0: unknown */
+	uint64_t window;		/* bytes of bulk under way at once */
 	bool http2;
 	uint32_t body_max;		/* what the path takes, as learned */
 	uint32_t hold_ms;

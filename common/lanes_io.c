@@ -22,7 +22,7 @@
 #define WARM_BODIES 2u		/* of bulk by the path for what is small */
 #define CONNECT_MS 1000u	/* for one exchange to open a connection */
 #define BODY_MIN 16384u		/* never halved below this */
-#define BODY_SPARE 65536u	/* a body buffer larger than this is not kept */
+#define BODY_SPARE 12288u	/* a body buffer larger than this is not kept */
 #define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
 #define DOWN_MS 1000u		/* failing for so long, the tunnel is down */
 #define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
