@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/queue.h>
+#include <unistd.h>
 
 #include <curl/curl.h>
 
@@ -16,16 +18,25 @@ struct carrier_pool {
 	uv_loop_t *loop;
 	CURLM *multi;
 	uv_timer_t timer;
+	LIST_HEAD(, watch) watches;
+	bool wants_changed;	/* some watch's wanted is not its watched */
 	unsigned transfers;
 	unsigned calling;	/* depth of calls into libcurl and out of it */
 };
 
-/* A socket that libcurl wants watched. */
+/*
+ * A socket that libcurl wants watched, or may want watched again: it loses
+ * interest in a connection with each exchange that ends, and regains it with
+ * the next. A connection is therefore watched from its first moment to its
+ * last; stopping and starting would be five system calls for each exchange.
+ */
 struct watch {
+	LIST_ENTRY(watch) link;
 	struct carrier_pool *pool;
 	uv_poll_t poll;
 	curl_socket_t fd;
-	int events;		/* of UV_READABLE and UV_WRITABLE */
+	bool is_connection;	/* on_close_socket will tell its end */
+	int wanted, watched;	/* of UV_READABLE and UV_WRITABLE */
 };
 
 /* Hand out what has finished. on_done may add transfers, but not free us. */
@@ -46,6 +57,30 @@ static void deliver_done(struct carrier_pool *p)
 	}
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/*
+ * Watch for what libcurl has come to want, now that it has made up its mind:
+ * on HTTP/2 it goes back and forth in between. A connection without an
+ * exchange stays watched as it was, until something happens on it.
+ */
+static void apply_wants(struct carrier_pool *p)
+{
+	struct watch *w;
+
+	if (!p->wants_changed)
+		return;
+	p->wants_changed = false;
+	LIST_FOREACH(w, &p->watches, link) {
+		if (w->wanted == w->watched ||
+		    (w->wanted == 0 && w->watched == UV_READABLE))
+			continue;
+		w->watched = w->wanted;
+		/* Stops for 0; fails only where two watch one socket. */
+		(void)uv_poll_start(&w->poll, w->wanted, on_poll);
+	}
+}
+
 /* Let libcurl act on a socket or a timeout, then tell what came of it. */
 static void act(struct carrier_pool *p, curl_socket_t fd, int events)
 {
@@ -57,6 +92,7 @@ static void act(struct carrier_pool *p, curl_socket_t fd, int events)
 	if (rc != CURLM_OK)
 		log_error("carrier failed why=\"%s\"", curl_multi_strerror(rc));
 	deliver_done(p);
+	apply_wants(p);
 	p->calling--;
 	p->ops->on_settled(p->ctx, p);	/* may free p: last */
 }
@@ -78,7 +114,14 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 	if (status < 0) {
 		flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
-		(void)uv_poll_start(poll, w->events, on_poll);
+		w->watched = 0;
+		w->pool->wants_changed = true;
+	}
+	if (w->wanted == 0) {
+		/* It fires for ever; libcurl finds out when it needs it. */
+		uv_poll_stop(poll);
+		w->watched = 0;
+		return;
 	}
 	if ((events & UV_READABLE) != 0)
 		flags |= CURL_CSELECT_IN;
@@ -90,6 +133,22 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static void on_watch_closed(uv_handle_t *handle)
 {
 	free(handle->data);
+}
+
+static void watch_close(struct watch *w)
+{
+	LIST_REMOVE(w, link);
+	uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+}
+
+static struct watch *watch_find(struct carrier_pool *p, curl_socket_t fd)
+{
+	struct watch *w;
+
+	LIST_FOREACH(w, &p->watches, link)
+		if (w->fd == fd)
+			return w;
+	return NULL;
 }
 
 static struct watch *watch_new(struct carrier_pool *p, curl_socket_t fd)
@@ -105,8 +164,30 @@ static struct watch *watch_new(struct carrier_pool *p, curl_socket_t fd)
 		free(w);
 		return NULL;
 	}
-	curl_multi_assign(p->multi, fd, w);
+	LIST_INSERT_HEAD(&p->watches, w, link);
 	return w;
+}
+
+/* A new socket for a connection. */
+static int on_open_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
+{
+	struct watch *w = watch_new(ctx, fd);
+
+	(void)purpose;
+	if (w == NULL)
+		return CURL_SOCKOPT_ERROR;
+	w->is_connection = true;
+	return CURL_SOCKOPT_OK;
+}
+
+/* Its end: libuv has to let go of it before it is closed. */
+static int on_close_socket(void *ctx, curl_socket_t fd)
+{
+	struct watch *w = watch_find(ctx, fd);
+
+	if (w != NULL)
+		watch_close(w);
+	return close(fd);
 }
 
 /* libcurl says what it wants to know of a socket. */
@@ -114,26 +195,26 @@ static int on_want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     void *assigned)
 {
 	struct carrier_pool *p = ctx;
-	struct watch *w = assigned;
+	struct watch *w = assigned != NULL ? assigned : watch_find(p, fd);
 
 	(void)easy;
-	if (what == CURL_POLL_REMOVE) {
-		if (w == NULL)
-			return 0;
-		curl_multi_assign(p->multi, fd, NULL);
-		uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+	if (what == CURL_POLL_REMOVE && w != NULL && !w->is_connection) {
+		watch_close(w);
 		return 0;
 	}
+	if (w == NULL && what != CURL_POLL_REMOVE)
+		w = watch_new(p, fd);	/* of the name resolver */
 	if (w == NULL)
-		w = watch_new(p, fd);
-	if (w == NULL)
-		return -1;
-	w->events = 0;
+		return what == CURL_POLL_REMOVE ? 0 : -1;
+	w->wanted = 0;
 	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
-		w->events |= UV_READABLE;
+		w->wanted |= UV_READABLE;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
-		w->events |= UV_WRITABLE;
-	return uv_poll_start(&w->poll, w->events, on_poll) == 0 ? 0 : -1;
+		w->wanted |= UV_WRITABLE;
+	if (assigned == NULL && what != CURL_POLL_REMOVE)
+		curl_multi_assign(p->multi, fd, w);
+	p->wants_changed = true;
+	return 0;
 }
 
 /* libcurl says when it wants to be called; never call it from here. */
@@ -164,6 +245,7 @@ int carrier_pool_new(struct carrier_pool **out, uv_loop_t *loop,
 	p->ops = ops;
 	p->ctx = ctx;
 	p->loop = loop;
+	LIST_INIT(&p->watches);
 	uv_timer_init(loop, &p->timer);
 	p->timer.data = p;
 	curl_multi_setopt(p->multi, CURLMOPT_SOCKETFUNCTION, on_want_socket);
@@ -188,11 +270,17 @@ void carrier_pool_free(struct carrier_pool *p)
 		return;
 	assert(p->transfers == 0 && p->calling == 0);
 	curl_multi_cleanup(p->multi);	/* still uses sockets and timer */
+	assert(LIST_EMPTY(&p->watches));
 	uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }
 
 int carrier_pool_add(struct carrier_pool *p, void *easy)
 {
+	/* These go with the connection that it may open. */
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_open_socket);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, p);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, p);
 	if (curl_multi_add_handle(p->multi, easy) != CURLM_OK)
 		return ERR_NOMEM;
 	p->transfers++;
@@ -205,6 +293,8 @@ void carrier_pool_remove(struct carrier_pool *p, void *easy)
 	p->transfers--;
 	/* Fails only for handles that are not in it, or from callbacks. */
 	(void)curl_multi_remove_handle(p->multi, easy);
+	if (p->calling == 0)
+		apply_wants(p);
 }
 
 bool carrier_pool_is_calling(const struct carrier_pool *p)
