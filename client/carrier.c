@@ -394,6 +394,13 @@ void carrier_move(struct carrier *c, unsigned from, unsigned to)
 	s->number = to;
 }
 
+void carrier_run(struct carrier *c)
+{
+	for (unsigned i = 0; i < c->config.paths; i++)
+		if (c->paths[i].pool != NULL)
+			carrier_pool_run(c->paths[i].pool);
+}
+
 void carrier_cancel(struct carrier *c, unsigned slot)
 {
 	struct slot *s = c->by_number[slot];

@@ -88,6 +88,12 @@ void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
 /* What is under way in slot `from` goes on in slot `to`, which is free. */
 void carrier_move(struct carrier *c, unsigned from, unsigned to);
 
+/*
+ * Send now what was posted, and not in the loop's next turn. Events may come
+ * before it returns. Not from within a callback of the carrier.
+ */
+void carrier_run(struct carrier *c);
+
 /* Give the slot's exchange up, if there is one; no more events for it. */
 void carrier_cancel(struct carrier *c, unsigned slot);
 

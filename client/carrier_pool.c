@@ -18,6 +18,7 @@ struct carrier_pool {
 	uv_loop_t *loop;
 	CURLM *multi;
 	uv_timer_t timer;
+	bool due;		/* libcurl wants to be called at once */
 	LIST_HEAD(, watch) watches;
 	bool wants_changed;	/* some watch's wanted is not its watched */
 	unsigned transfers;
@@ -99,7 +100,10 @@ static void act(struct carrier_pool *p, curl_socket_t fd, int events)
 
 static void on_timer(uv_timer_t *timer)
 {
-	act(timer->data, CURL_SOCKET_TIMEOUT, 0);
+	struct carrier_pool *p = timer->data;
+
+	p->due = false;
+	act(p, CURL_SOCKET_TIMEOUT, 0);
 }
 
 /*
@@ -223,6 +227,7 @@ static int on_want_timer(CURLM *multi, long timeout_ms, void *ctx)
 	struct carrier_pool *p = ctx;
 
 	(void)multi;
+	p->due = timeout_ms == 0;
 	if (timeout_ms < 0)
 		return uv_timer_stop(&p->timer) == 0 ? 0 : -1;
 	return uv_timer_start(&p->timer, on_timer, (uint64_t)timeout_ms,
@@ -295,6 +300,14 @@ void carrier_pool_remove(struct carrier_pool *p, void *easy)
 	(void)curl_multi_remove_handle(p->multi, easy);
 	if (p->calling == 0)
 		apply_wants(p);
+}
+
+void carrier_pool_run(struct carrier_pool *p)
+{
+	if (!p->due)
+		return;
+	uv_timer_stop(&p->timer);
+	on_timer(&p->timer);
 }
 
 bool carrier_pool_is_calling(const struct carrier_pool *p)

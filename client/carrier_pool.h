@@ -39,6 +39,12 @@ void carrier_pool_free(struct carrier_pool *p);
 int carrier_pool_add(struct carrier_pool *p, void *easy);
 void carrier_pool_remove(struct carrier_pool *p, void *easy);
 
+/*
+ * Begin now with what was added, and not in the loop's next turn. Not while
+ * libcurl is in a callback; calls back, and so may free the pool.
+ */
+void carrier_pool_run(struct carrier_pool *p);
+
 /* Is libcurl, or on_done, running on behalf of this pool? */
 bool carrier_pool_is_calling(const struct carrier_pool *p);
 

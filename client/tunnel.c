@@ -271,6 +271,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	for (unsigned i = 0; i < RUNS_MAX && t->wake; i++) {
 		t->wake = false;
 		lanes_run(t->lanes, now(t));
+		carrier_run(t->carrier);
 	}
 	set_deadline(t);
 	if (!t->stopping || t->stopped)
