@@ -1,6 +1,7 @@
 /*
- * What gate.c (sessions), gate_hello.c (admission) and gate_exchange.c
- * (requests and responses) share. Nobody else includes this.
+ * What gate.c (sessions), gate_hello.c (admission), gate_exchange.c
+ * (requests), gate_queue.c (those that wait), gate_policy.c (which is answered
+ * when) and gate_response.c (with what) share. Nobody else includes this.
  */
 #ifndef COMMON_GATE_IMPL_H
 #define COMMON_GATE_IMPL_H
@@ -125,9 +126,35 @@ void gate_note(struct gate *g, const char *fmt, ...);
 void gate_hello(struct gate_exchange *x, uint64_t now_ms);
 void gate_hello_confirmed(struct gate_session *gs);
 
-/* gate_exchange.c */
-void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms);
-void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms);
+/* gate_exchange.c: the response is over, or nobody is there to read it. */
+void gate_exchange_detach(struct gate_exchange *x);
 void gate_exchange_orphan(struct gate_exchange *x);
+
+/* gate_queue.c */
+void gate_due_at(struct gate_exchange *x, uint64_t when);
+void gate_due_remove(struct gate_exchange *x);
+void gate_hold(struct gate_exchange *x);
+void gate_unhold(struct gate_exchange *x);
+void gate_ready(struct gate_exchange *x);	/* let it be answered now */
+void gate_start_pouring(struct gate_exchange *x);
+void gate_stop_pouring(struct gate_exchange *x);
+
+/* Is it one of the lanes for bulk? */
+bool gate_is_for_bulk(const struct gate_exchange *x);
+
+/* gate_policy.c */
+void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms);
+
+/* How much more bulk this response may have under way. */
+uint64_t gate_lane_room(const struct gate_exchange *x);
+
+/* Are there lanes for bulk, so that others need not carry it? */
+bool gate_has_bulk_lanes(const struct gate_session *gs);
+
+/* Have they taken over? */
+bool gate_handed_over(const struct gate_session *gs, uint64_t now_ms);
+
+/* gate_response.c: its hold, or its grace, is over. */
+void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms);
 
 #endif

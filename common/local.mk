@@ -20,6 +20,9 @@ common_libengine_a_SOURCES = \
 	common/gate_exchange.c \
 	common/gate_hello.c \
 	common/gate_impl.h \
+	common/gate_policy.c \
+	common/gate_queue.c \
+	common/gate_response.c \
 	common/hello.c \
 	common/hello.h \
 	common/lanes.c \

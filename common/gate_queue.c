@@ -1,0 +1,116 @@
+/* What waits: exchanges that are due at a time, and those that are held. */
+#include "config.h"
+
+#include "common/gate_impl.h"
+
+/* ---- what is due ------------------------------------------------------ */
+
+void gate_due_remove(struct gate_exchange *x)
+{
+	struct gate *g = x->g;
+
+	if (!x->is_due)
+		return;
+	x->is_due = false;
+	if (x->due_prev != NULL)
+		x->due_prev->due_next = x->due_next;
+	else
+		g->due_head = x->due_next;
+	if (x->due_next != NULL)
+		x->due_next->due_prev = x->due_prev;
+	else
+		g->due_tail = x->due_prev;
+}
+
+/* Holds are mostly of one length, so the place is near the tail. */
+void gate_due_at(struct gate_exchange *x, uint64_t when)
+{
+	struct gate *g = x->g;
+	struct gate_exchange *after = g->due_tail;
+
+	gate_due_remove(x);
+	while (after != NULL && after->due_ms > when)
+		after = after->due_prev;
+	x->is_due = true;
+	x->due_ms = when;
+	x->due_prev = after;
+	x->due_next = after != NULL ? after->due_next : g->due_head;
+	if (x->due_prev != NULL)
+		x->due_prev->due_next = x;
+	else
+		g->due_head = x;
+	if (x->due_next != NULL)
+		x->due_next->due_prev = x;
+	else
+		g->due_tail = x;
+}
+
+/* ---- held ones -------------------------------------------------------- */
+
+bool gate_is_for_bulk(const struct gate_exchange *x)
+{
+	return x->lane >= SESSION_BULK_LANE;
+}
+
+static struct gate_held *list_of(const struct gate_exchange *x)
+{
+	return gate_is_for_bulk(x) ? &x->gs->bulk : &x->gs->held;
+}
+
+void gate_hold(struct gate_exchange *x)
+{
+	struct gate_held *l = list_of(x);
+
+	x->state = GATE_WAITING;
+	x->is_held = true;
+	x->held_next = NULL;
+	*l->tail = x;
+	l->tail = &x->held_next;
+	l->count++;
+	gate_due_at(x, x->hold_until_ms);
+}
+
+void gate_unhold(struct gate_exchange *x)
+{
+	struct gate_held *l = list_of(x);
+	struct gate_exchange **at = &l->head;
+
+	if (!x->is_held)
+		return;
+	while (*at != x)
+		at = &(*at)->held_next;
+	*at = x->held_next;
+	if (*at == NULL)
+		l->tail = at;
+	x->is_held = false;
+	l->count--;
+}
+
+/* Let it be answered now. */
+void gate_ready(struct gate_exchange *x)
+{
+	bool waited = x->state == GATE_WAITING;
+
+	if (x->gs != NULL)
+		gate_unhold(x);
+	gate_due_remove(x);
+	x->state = GATE_READY;
+	if (waited)
+		x->on_ready(x->ctx);
+}
+
+void gate_stop_pouring(struct gate_exchange *x)
+{
+	if (!x->pours)
+		return;
+	x->pours = false;
+	x->gs->pouring--;
+}
+
+void gate_start_pouring(struct gate_exchange *x)
+{
+	if (x->pours)
+		return;
+	x->pours = true;
+	x->gs->pouring++;
+}
