@@ -517,8 +517,8 @@ int carrier_new(struct carrier **out, uv_loop_t *loop,
 	c->idle = calloc(1, sizeof(*c->idle));
 	c->paths = calloc(config->paths, sizeof(c->paths[0]));
 	c->old = calloc(c->slot_count + config->paths, sizeof(c->old[0]));
-	if (rc == 0 && (c->again == NULL || c->idle == NULL || c->paths == NULL ||
-	    c->old == NULL))
+	if (rc == 0 && (c->again == NULL || c->idle == NULL ||
+	    c->paths == NULL || c->old == NULL))
 		rc = ERR_NOMEM;
 	if (rc != 0) {
 		free(c->again);		/* no handles yet */

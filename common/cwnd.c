@@ -11,7 +11,7 @@
 /* Without a path's limit the window follows the rate, this far above it. */
 #define RATE_GAIN 4u
 #define RATE_WINDOW_MIN CWND_FIRST
-#define RATE_DECAY 16u		/* a part of it that is forgotten by each probe */
+#define RATE_DECAY 16u		/* each probe forgets that part of it */
 #define RTT_FLOOR_MS 4u
 /* The round trip of an empty path is looked for again after: */
 #define RTT_LIFE_MS 10000u

@@ -92,7 +92,8 @@ static void answer_quickly(struct gate_session *gs)
 
 	for (x = gs->exchanges; x != NULL; x = x->next)
 		if (x->pours && !gate_is_for_bulk(x) && (!x->begun ||
-		    (x->state == GATE_WAITING && x->sent <= STREAM_BULK_BYTES))) {
+		    (x->state == GATE_WAITING &&
+		    x->sent <= STREAM_BULK_BYTES))) {
 			if (x->state == GATE_WAITING)
 				gate_ready(x);
 			return;
@@ -131,7 +132,8 @@ static void pour_on(struct gate_session *gs, uint64_t now_ms)
 		next = x->next;
 		if (x->pours && !gate_is_for_bulk(x))
 			note_arrived(x, now_ms);
-		if (x->pours && x->state == GATE_WAITING && gate_lane_room(x) > 0) {
+		if (x->pours && x->state == GATE_WAITING &&
+		    gate_lane_room(x) > 0) {
 			waited = true;
 			gate_ready(x);
 		}

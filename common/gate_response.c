@@ -113,8 +113,9 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 		    (size_t)(gs->response_cap - x->sent) : GATE_PULL_MIN;
 	}
 	if (f.take > TAKE_QUICK && gate_lane_room(x) < room)
-		room = gate_lane_room(x) > GATE_PULL_MIN ? (size_t)gate_lane_room(x) :
-		    GATE_PULL_MIN;
+		room = (size_t)gate_lane_room(x);
+	if (room < GATE_PULL_MIN)
+		room = GATE_PULL_MIN;
 	if (x->pours && !gate_is_for_bulk(x) && x->sent > STREAM_BULK_BYTES &&
 	    gate_handed_over(gs, now_ms))
 		x->finish = true;

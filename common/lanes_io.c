@@ -189,8 +189,8 @@ static size_t body_wanted(const struct lanes *l, enum session_take take)
 /*
  * Ask to be held if too few are, and with every question. One is to be held
  * for each question that is open, so that each answer finds an exchange that
- * waits for it, and one more for what the server says by itself. What tries a doubtful path is not held, for only its answer
- * shows that the path works.
+ * waits for it, and one more for what the server says by itself. What tries a
+ * doubtful path is not held, for only its answer shows that the path works.
  */
 static void choose_hold(struct lanes *l, struct session_fill *f, bool asks,
     bool park)

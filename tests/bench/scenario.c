@@ -346,7 +346,8 @@ static int bulk(const struct scenario *o)
 	    (unsigned long long)bytes, (double)(end - l.start_us) / 1e6,
 	    (double)bytes / (double)(end - l.start_us), (double)mark / 1e6);
 	if (end > mark_us + MARK_US / 2)
-		printf("%.3f", (double)(bytes - mark) / (double)(end - mark_us));
+		printf("%.3f", (double)(bytes - mark) /
+		    (double)(end - mark_us));
 	else
 		printf("null");
 	printf(", \"errors\": %d}\n", l.failed);

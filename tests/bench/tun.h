@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct tun {
-	int fd;			/* one packet per read or write; from anywhere */
+	int fd;		/* one packet per read or write; from anywhere */
 	int ns;			/* its namespace */
 	char name[IFNAMSIZ];
 };
