@@ -28,17 +28,72 @@ struct carrier_pool {
 /*
  * A socket that libcurl wants watched, or may want watched again: it loses
  * interest in a connection with each exchange that ends, and regains it with
- * the next. A connection is therefore watched from its first moment to its
- * last; stopping and starting would be five system calls for each exchange.
+ * the next. A connection that has carried an exchange is therefore watched to
+ * its end; stopping and starting would be five system calls for each exchange.
+ * Of others, libcurl may close the socket without a word once it has lost
+ * interest.
  */
 struct watch {
 	LIST_ENTRY(watch) link;
 	struct carrier_pool *pool;
 	uv_poll_t poll;
 	curl_socket_t fd;
-	bool is_connection;	/* on_close_socket will tell its end */
+	bool proven;		/* on_close_socket will tell its end */
+	bool dropped;		/* libcurl has lost interest */
 	int wanted, watched;	/* of UV_READABLE and UV_WRITABLE */
 };
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+static void watch_close(struct watch *w)
+{
+	LIST_REMOVE(w, link);
+	uv_close((uv_handle_t *)&w->poll, on_watch_closed);
+}
+
+static struct watch *watch_find(struct carrier_pool *p, curl_socket_t fd)
+{
+	struct watch *w;
+
+	LIST_FOREACH(w, &p->watches, link)
+		if (w->fd == fd)
+			return w;
+	return NULL;
+}
+
+static struct watch *watch_new(struct carrier_pool *p, curl_socket_t fd)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	w->pool = p;
+	w->fd = fd;
+	w->poll.data = w;
+	if (uv_poll_init_socket(p->loop, &w->poll, fd) != 0) {
+		free(w);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&p->watches, w, link);
+	return w;
+}
+
+/* An exchange has ended well. */
+static void prove_connection(struct carrier_pool *p, CURL *easy)
+{
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	struct watch *w;
+
+	if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
+	    fd == CURL_SOCKET_BAD)
+		return;
+	w = watch_find(p, fd);
+	if (w != NULL)
+		w->proven = true;
+}
 
 /* Hand out what has finished. on_done may add transfers, but not free us. */
 static void deliver_done(struct carrier_pool *p)
@@ -52,6 +107,8 @@ static void deliver_done(struct carrier_pool *p)
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
+		if (code == CURLE_OK)
+			prove_connection(p, easy);
 		/* The message dies with the handle's removal. */
 		carrier_pool_remove(p, easy);
 		p->ops->on_done(p->ctx, easy, (int)code);
@@ -67,12 +124,17 @@ static void on_poll(uv_poll_t *poll, int status, int events);
  */
 static void apply_wants(struct carrier_pool *p)
 {
-	struct watch *w;
+	struct watch *w, *next;
 
 	if (!p->wants_changed)
 		return;
 	p->wants_changed = false;
-	LIST_FOREACH(w, &p->watches, link) {
+	for (w = LIST_FIRST(&p->watches); w != NULL; w = next) {
+		next = LIST_NEXT(w, link);
+		if (w->dropped && !w->proven) {
+			watch_close(w);
+			continue;
+		}
 		if (w->wanted == w->watched ||
 		    (w->wanted == 0 && w->watched == UV_READABLE))
 			continue;
@@ -134,53 +196,26 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	act(w->pool, w->fd, flags);	/* may close w */
 }
 
-static void on_watch_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void watch_close(struct watch *w)
-{
-	LIST_REMOVE(w, link);
-	uv_close((uv_handle_t *)&w->poll, on_watch_closed);
-}
-
-static struct watch *watch_find(struct carrier_pool *p, curl_socket_t fd)
-{
-	struct watch *w;
-
-	LIST_FOREACH(w, &p->watches, link)
-		if (w->fd == fd)
-			return w;
-	return NULL;
-}
-
-static struct watch *watch_new(struct carrier_pool *p, curl_socket_t fd)
-{
-	struct watch *w = calloc(1, sizeof(*w));
-
-	if (w == NULL)
-		return NULL;
-	w->pool = p;
-	w->fd = fd;
-	w->poll.data = w;
-	if (uv_poll_init_socket(p->loop, &w->poll, fd) != 0) {
-		free(w);
-		return NULL;
-	}
-	LIST_INSERT_HEAD(&p->watches, w, link);
-	return w;
-}
-
-/* A new socket for a connection. */
+/*
+ * A new socket for a connection. It may have the number of one that was closed
+ * without a word just now, and libcurl then says only what has changed.
+ */
 static int on_open_socket(void *ctx, curl_socket_t fd, curlsocktype purpose)
 {
-	struct watch *w = watch_new(ctx, fd);
+	struct carrier_pool *p = ctx;
+	struct watch *w = watch_find(p, fd);
+	int wanted;
 
 	(void)purpose;
 	if (w == NULL)
+		return CURL_SOCKOPT_OK;
+	wanted = w->wanted;
+	watch_close(w);
+	w = watch_new(p, fd);
+	if (w == NULL)
 		return CURL_SOCKOPT_ERROR;
-	w->is_connection = true;
+	w->wanted = wanted;
+	p->wants_changed = true;
 	return CURL_SOCKOPT_OK;
 }
 
@@ -199,24 +234,20 @@ static int on_want_socket(CURL *easy, curl_socket_t fd, int what, void *ctx,
     void *assigned)
 {
 	struct carrier_pool *p = ctx;
-	struct watch *w = assigned != NULL ? assigned : watch_find(p, fd);
+	struct watch *w = watch_find(p, fd);
 
 	(void)easy;
-	if (what == CURL_POLL_REMOVE && w != NULL && !w->is_connection) {
-		watch_close(w);
+	(void)assigned;
+	if (w == NULL && what == CURL_POLL_REMOVE)
 		return 0;
-	}
-	if (w == NULL && what != CURL_POLL_REMOVE)
-		w = watch_new(p, fd);	/* of the name resolver */
-	if (w == NULL)
-		return what == CURL_POLL_REMOVE ? 0 : -1;
+	if (w == NULL && (w = watch_new(p, fd)) == NULL)
+		return -1;
+	w->dropped = what == CURL_POLL_REMOVE;
 	w->wanted = 0;
 	if (what == CURL_POLL_IN || what == CURL_POLL_INOUT)
 		w->wanted |= UV_READABLE;
 	if (what == CURL_POLL_OUT || what == CURL_POLL_INOUT)
 		w->wanted |= UV_WRITABLE;
-	if (assigned == NULL && what != CURL_POLL_REMOVE)
-		curl_multi_assign(p->multi, fd, w);
 	p->wants_changed = true;
 	return 0;
 }
@@ -271,11 +302,16 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void carrier_pool_free(struct carrier_pool *p)
 {
+	struct watch *w, *next;
+
 	if (p == NULL)
 		return;
 	assert(p->transfers == 0 && p->calling == 0);
 	curl_multi_cleanup(p->multi);	/* still uses sockets and timer */
-	assert(LIST_EMPTY(&p->watches));
+	for (w = LIST_FIRST(&p->watches); w != NULL; w = next) {
+		next = LIST_NEXT(w, link);
+		watch_close(w);
+	}
 	uv_close((uv_handle_t *)&p->timer, on_timer_closed);
 }
 

@@ -32,6 +32,7 @@ static uv_tcp_t server;
 static uv_timer_t deadline;
 static struct connection connections[CONNECTIONS_MAX];
 static unsigned connection_count;
+static const char *scheme = "http";
 static const char *response;	/* NULL: no answer; "": the connection is cut */
 static char last_request[REQUEST_MAX + 1];
 static unsigned request_count;
@@ -203,7 +204,7 @@ static void start(enum carrier_http http)
 	uv_tcp_bind(&server, (const struct sockaddr *)&address, 0);
 	uv_listen((uv_stream_t *)&server, 16, on_connection);
 	uv_tcp_getsockname(&server, (struct sockaddr *)&address, &len);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%u/nrpc/id",
+	snprintf(url, sizeof(url), "%s://127.0.0.1:%u/nrpc/id", scheme,
 	    ntohs(address.sin_port));
 	config.url = url;
 	CU_ASSERT_EQUAL_FATAL(carrier_new(&carrier, &loop, &config, &ops,
@@ -532,6 +533,27 @@ static void test_everything_may_be_freed_under_way(void)
 	CU_ASSERT_EQUAL(got[0].ends, 0);
 }
 
+/* libcurl closes sockets of such connections without telling us. */
+static void test_a_connection_that_is_not_made_leaves_nothing(void)
+{
+	scheme = "https";
+	start(CARRIER_HTTP_AUTO);
+	scheme = "http";
+	response = NULL;	/* nor does it answer TLS */
+	for (unsigned i = 0; i < 3; i++) {
+		post(0, "q", true);
+		run_for(1, 50);
+		carrier_cancel(carrier, 0);
+	}
+	run_for(1, 50);
+	CU_ASSERT_EQUAL(connection_count, 3);
+	for (unsigned i = 0; i < connection_count; i++)
+		CU_ASSERT_FALSE(connections[i].open);
+	post(0, "q", false);
+	run_for(1, 50);
+	finish();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -568,6 +590,8 @@ int main(void)
 		{ "a new URL holds from the next exchange on",
 		    test_a_new_url_holds_from_the_next_exchange_on },
 		{ "endless garbage is cut", test_endless_garbage_is_cut },
+		{ "a connection that is not made leaves nothing",
+		  test_a_connection_that_is_not_made_leaves_nothing },
 		{ "everything may be freed under way",
 		    test_everything_may_be_freed_under_way },
 		{ NULL, NULL }
