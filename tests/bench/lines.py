@@ -163,11 +163,11 @@ def _bulk(t, direction):
     long until what is in the buffers of the contender has arrived, too.
     """
     if t.world.place.loss:
-        amount = {"bytes": int(t.seconds(4) * LOSSY_BYTES_PER_S)}
+        amount = {"bytes": int(t.seconds(10) * LOSSY_BYTES_PER_S)}
     else:
-        amount = {"seconds": t.seconds(1.2 if t.local else 3)}
+        amount = {"seconds": t.seconds(1.2 if t.local else 8)}
     before = t.world.cpu()
-    r = t.load("bulk", direction=direction, timeout=60, **amount)
+    r = t.load("bulk", direction=direction, timeout=120, **amount)
     after = t.world.cpu()
     t.set(direction, r["mb_per_s"])
     if t.local and t.world.parts:
