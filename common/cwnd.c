@@ -209,8 +209,10 @@ bool cwnd_wants_probe(struct cwnd *c, uint64_t flight, uint64_t now_ms)
 	c->active_ms = now_ms;
 	if (pause < PROBE_MIN_MS)
 		pause = PROBE_MIN_MS;
+	/* What is beyond a window that has shrunk is still in the queue. */
 	if (!c->probing)
-		return now_ms - c->probe_ms >= pause;
+		return flight <= c->bytes + CWND_MIN &&
+		    now_ms - c->probe_ms >= pause;
 	if (!is_late(c, now_ms))
 		return false;
 	c->probing = false;

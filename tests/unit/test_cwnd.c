@@ -79,6 +79,21 @@ static void test_three_slow_probes_in_a_row_make_it_shrink(void)
 	CU_ASSERT_TRUE(c.bytes >= CWND_MIN);
 }
 
+/* A probe would meet what the larger window has left in the queue. */
+static void test_after_shrinking_it_waits_for_the_rest(void)
+{
+	uint64_t before;
+
+	setup();
+	before = c.bytes;
+	for (int i = 0; i < 3; i++)
+		round_trip(2 * BASE_MS);
+	CU_ASSERT_TRUE(c.bytes + CWND_MIN < before);
+	now_ms += 2 * BASE_MS;
+	CU_ASSERT_FALSE(cwnd_wants_probe(&c, before, now_ms));
+	CU_ASSERT_TRUE(cwnd_wants_probe(&c, c.bytes, now_ms));
+}
+
 static void test_one_slow_probe_changes_nothing(void)
 {
 	uint64_t before;
@@ -144,6 +159,8 @@ int main(void)
 		{ "it does not grow unused", test_it_does_not_grow_unused },
 		{ "three slow probes in a row make it shrink",
 		    test_three_slow_probes_in_a_row_make_it_shrink },
+		{ "after shrinking it waits for the rest",
+		  test_after_shrinking_it_waits_for_the_rest },
 		{ "one slow probe changes nothing",
 		    test_one_slow_probe_changes_nothing },
 		{ "it never falls below the least",
