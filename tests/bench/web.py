@@ -79,7 +79,7 @@ def shipped(upstream):
     text = SNIPPET.read_text()
     minimal = re.search(r"^#location .*?^#}", text, re.M | re.S)
     tuned = re.search(r"^upstream .*?^}", text, re.M | re.S)
-    location = re.search(r"^location .*?^}", text, re.M | re.S)
+    location = re.search(r"^keepalive_requests .*?^}", text, re.M | re.S)
     if not (minimal and tuned and location):
         raise Failure("%s: its two locations are not found" % SNIPPET)
     plain = re.sub(r"^#", "", minimal.group(0), flags=re.M)
