@@ -26,7 +26,7 @@ void lanes_defaults(struct lanes_config *c)
 	c->body_max = 960u << 10;
 	c->body_max_h2 = 60u << 10;
 	c->lanes = 24;
-	c->lanes_h2 = 64;
+	c->lanes_h2 = 96;
 }
 
 int lanes_new(struct lanes **out, const struct lanes_config *c,

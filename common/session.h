@@ -21,7 +21,7 @@
 
 #include "common/record.h"
 
-#define SESSION_LANES 64u		/* lanes are numbered 0..63 */
+#define SESSION_LANES 96u		/* lanes are numbered 0..95 */
 #define SESSION_BULK_LANE 48u		/* what is held from here on is for bulk */
 
 struct session;
