@@ -7,7 +7,7 @@
  * Bulk begins on a lane for what is small, whose connection is warm, and goes
  * over to those for bulk when they have had some round trips to get up speed.
  */
-#define QUICK_WINDOW 65536u	/* and twice what a round trip carries */
+#define QUICK_WINDOW 65536u	/* and four times a round trip's */
 #define HANDOVER_ROUNDS 4u
 #define LANE_WINDOW_MIN 32768u	/* in flight in one of several responses */
 
@@ -46,7 +46,10 @@ bool gate_handed_over(const struct gate_session *gs, uint64_t now_ms)
 	    now_ms - gs->poured_ms > HANDOVER_ROUNDS * rtt;
 }
 
-/* On a connection in slow start twice as much arrives in each round trip. */
+/*
+ * On a connection in slow start twice as much arrives in each round trip; when
+ * that is known it is half a round trip old.
+ */
 static void note_arrived(struct gate_exchange *x, uint64_t now_ms)
 {
 	uint64_t rtt = session_rtt_ms(x->gs->session);
@@ -66,7 +69,7 @@ uint64_t gate_lane_room(const struct gate_exchange *x)
 {
 	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
 	uint64_t window = gate_is_for_bulk(x) ? lane_window(x->gs) :
-	    QUICK_WINDOW + 2 * x->arrived_round;
+	    QUICK_WINDOW + 4 * x->arrived_round;
 
 	return window > flight ? window - flight : 0;
 }

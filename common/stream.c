@@ -286,12 +286,12 @@ void stream_settle(struct stream *st)
 
 /*
  * A wider window goes along with other frames; on its own account it is sent
- * when half of the one that the peer knows of is used up.
+ * when a quarter of the one that the peer knows of is used up.
  */
 static bool window_is_urgent(const struct stream *st)
 {
-	return st->window_queued &&
-	    st->window_told < st->in.read + (st->in.limit - st->in.read) / 2;
+	return st->window_queued && st->window_told <
+	    st->in.read + (st->in.limit - st->in.read) / 4 * 3;
 }
 
 bool stream_has_control(const struct stream *st)
@@ -414,8 +414,9 @@ static unsigned wide_streams(const struct session *s)
 }
 
 /*
- * The window that this stream may have now. It grows 64-fold when half of it
- * has been used up; what goes beyond the initial window comes out of the
+ * The window that this stream may have now. It grows 64-fold when an eighth of
+ * it has been used up, less than a record: a connection that gets up speed would
+ * else wait for it. What goes beyond the initial window comes out of the
  * session's pool, which the streams that grew share evenly.
  */
 static uint64_t fair_window(struct stream *st)
@@ -424,7 +425,7 @@ static uint64_t fair_window(struct stream *st)
 	uint64_t others = s->pool_used - pool_share(st);
 	uint64_t share;
 
-	if (st->used >= st->window / 2 && st->window < s->cfg.window_max) {
+	if (st->used >= st->window / 8 && st->window < s->cfg.window_max) {
 		st->used = 0;
 		st->window *= WINDOW_GROWTH;
 		if (st->window > s->cfg.window_max)
@@ -455,8 +456,8 @@ void stream_consume(struct stream *st, size_t n)
 	if (st->window_queued)
 		stream_update(st);	/* it may be urgent by now */
 	window = fair_window(st);
-	/* A quarter used up is worth a frame; less goes along another time. */
-	if (st->in.read + window < st->in.limit + window / 4)
+	/* An eighth used up is worth a frame; less goes along another time. */
+	if (st->in.read + window < st->in.limit + window / 8)
 		return;
 	before = pool_share(st);
 	st->in.limit = st->in.read + window;
