@@ -539,14 +539,17 @@ static void ended_badly(struct lanes *l, unsigned lane,
 	if (result != LANES_DONE)
 		learn_hold(l, s, false, status == 504, now_ms);
 	if (result == LANES_STATUS && status == 404) {
-		/* It does not know us, or we have reached another. */
-		l->need_hello = true;
 		s->restart = true;
 		l->stats.failed++;
-		if (now_ms - l->hello_ms < HELLO_AGAIN_MS)
-			lanes_wait(l, now_ms);
 		if (l->closing)
 			l->over = true;
+		/* It says nothing of the keys that were made meanwhile. */
+		if (s->start_ms < l->hello_ms)
+			return;
+		/* It does not know us, or we have reached another. */
+		l->need_hello = true;
+		if (now_ms - l->hello_ms < HELLO_AGAIN_MS)
+			lanes_wait(l, now_ms);
 		return;
 	}
 	if (result == LANES_DONE)

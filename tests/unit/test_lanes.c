@@ -718,6 +718,26 @@ static void test_keys_are_renewed_in_passing(void)
 	teardown();
 }
 
+static void test_a_404_from_before_the_last_hello_asks_for_no_other(void)
+{
+	struct lanes_stats stats;
+
+	setup();
+	settle();
+	pass(cfg.rekey_ms);
+	now_ms += 10;
+	arrive(&call[LANES_HELLO]);
+	CU_ASSERT_TRUE(answer(LANES_HELLO));
+	fail(oldest(), LANES_STATUS, 404);
+	CU_ASSERT_EQUAL(open_calls(), 1);	/* the lane runs again */
+	pass(cfg.retry_max_ms);
+	settle();
+	lanes_get_stats(lanes, &stats);
+	CU_ASSERT_EQUAL(stats.hellos, 2);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
 static void test_says_goodbye(void)
 {
 	setup();
@@ -780,6 +800,8 @@ int main(void)
 		{ "a short hold is learned", test_a_short_hold_is_learned },
 		{ "keys are renewed in passing",
 		    test_keys_are_renewed_in_passing },
+		{ "a 404 from before the last hello asks for no other",
+		    test_a_404_from_before_the_last_hello_asks_for_no_other },
 		{ "says goodbye", test_says_goodbye },
 		{ "a goodbye does not wait for ever",
 		    test_a_goodbye_does_not_wait_for_ever },
