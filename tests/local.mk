@@ -5,6 +5,7 @@ include tests/bench/local.mk
 if CAN_CHECK
 include tests/unit/local.mk
 include tests/fuzz/local.mk
+include tests/model/local.mk
 include tests/sim/local.mk
 include tests/system/local.mk
 else
