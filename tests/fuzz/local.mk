@@ -4,7 +4,9 @@
 fuzz_targets = \
 	tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_frame \
+	tests/fuzz/fuzz_gate \
 	tests/fuzz/fuzz_hello \
+	tests/fuzz/fuzz_lanes \
 	tests/fuzz/fuzz_nrpc \
 	tests/fuzz/fuzz_ranges \
 	tests/fuzz/fuzz_record \
@@ -23,14 +25,31 @@ check_PROGRAMS += $(fuzz_targets)
 TESTS += $(fuzz_targets)
 endif
 
+# What the targets share that attack a whole engine with the session's keys.
+fuzz_forge = \
+	tests/fuzz/choices.c \
+	tests/fuzz/choices.h \
+	tests/fuzz/forge.c \
+	tests/fuzz/forge.h \
+	tests/fuzz/users.c \
+	tests/fuzz/users.h
+
 CLEANFILES += crash-fuzz_*
 
 tests_fuzz_fuzz_conf_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_conf_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_frame_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_frame_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_gate_SOURCES = \
+	tests/fuzz/fuzz_gate.c $(fuzz_forge)
+tests_fuzz_fuzz_gate_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
+tests_fuzz_fuzz_gate_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_hello_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_hello_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
+tests_fuzz_fuzz_lanes_SOURCES = \
+	tests/fuzz/fuzz_lanes.c $(fuzz_forge)
+tests_fuzz_fuzz_lanes_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
+tests_fuzz_fuzz_lanes_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_nrpc_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)
 tests_fuzz_fuzz_nrpc_LDFLAGS = $(AM_LDFLAGS) $(FUZZ_LINK)
 tests_fuzz_fuzz_ranges_LDADD = $(FUZZ_LIB) $(COMMON_LDADD)

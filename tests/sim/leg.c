@@ -205,7 +205,8 @@ static void on_whole(struct leg *l)
 		trace_fail(n->trace, "nonsense is not refused");
 	if (intact && !had) {
 		l->body->taken_by = n->session_serial;
-		n->last_taken_ms = n->events->now_ms;
+		if (!l->body->hello)	/* which anyone could repeat */
+			n->last_taken_ms = n->events->now_ms;
 	}
 	if (had || l->body->hello) {
 		l->repeated = had && !l->body->hello;
