@@ -23,7 +23,9 @@ tests_sim_sim_SOURCES = \
 	tests/sim/trace.c \
 	tests/sim/trace.h \
 	tests/sim/world.c \
-	tests/sim/world.h
+	tests/sim/world.h \
+	tests/sim/world_impl.h \
+	tests/sim/world_ops.c
 tests_sim_sim_LDADD = common/libengine.a $(GNUTLS_LIBS) $(NETTLE_LIBS)
 
 sim_tests = \

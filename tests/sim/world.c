@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tests/sim/world.h"
+#include "tests/sim/world_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,138 +13,6 @@
 #define FAILURES_MAX 1000u	/* failed exchanges in a virtual second */
 #define STREAM_LEAST 16384u	/* bytes a stream may queue in any case */
 #define SKEW_MAX 100000000u	/* how far the two clocks are apart, ms */
-
-/* ---- what the engines ask and tell ------------------------------------ */
-
-static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
-    unsigned path, bool fresh)
-{
-	struct world *w = ctx;
-
-	net_post(&w->net, slot, body, len, path, fresh);
-}
-
-static void on_move(void *ctx, unsigned from, unsigned to)
-{
-	struct world *w = ctx;
-
-	net_move(&w->net, from, to);
-}
-
-static void on_cancel(void *ctx, unsigned slot)
-{
-	struct world *w = ctx;
-
-	net_cancel(&w->net, slot);
-}
-
-static void on_state(void *ctx, enum lanes_state state, const char *why)
-{
-	struct world *w = ctx;
-
-	trace_say(&w->trace, "client %s: %s",
-	    state == LANES_UP ? "up" : "down", why);
-}
-
-static void on_lanes_wake(void *ctx)
-{
-	struct world *w = ctx;
-
-	w->lanes_woken = true;
-}
-
-static uint32_t on_random(void *ctx)
-{
-	struct world *w = ctx;
-
-	return (uint32_t)rng_next(&w->rng);
-}
-
-static const struct lanes_ops lanes_ops = {
-	.post = on_post,
-	.move = on_move,
-	.cancel = on_cancel,
-	.on_state = on_state,
-	.on_wake = on_lanes_wake,
-	.random = on_random,
-};
-
-static enum hello_status on_authorize(void *ctx, const uint8_t key[32],
-    void **device)
-{
-	struct world *w = ctx;
-
-	if (memcmp(key, w->client.device.pub, 32) != 0)
-		return HELLO_UNKNOWN_DEVICE;
-	*device = w;
-	return HELLO_CREATED;
-}
-
-static void on_session(void *ctx, struct gate_session *gs, void *device)
-{
-	struct world *w = ctx;
-
-	trace_say(&w->trace, "gate session begins");
-	if (w->session != NULL)
-		trace_fail(&w->trace, "a second session for the same client");
-	if (device != w)
-		trace_fail(&w->trace, "on_session names another device");
-	w->session = gs;
-	w->net.session_serial = ++w->sessions;
-	w->net.last_taken_ms = w->events.now_ms;
-	w->apps.gate_has_session = true;
-}
-
-static void on_session_end(void *ctx, struct gate_session *gs,
-    const char *why)
-{
-	struct world *w = ctx;
-	uint64_t silent_ms = w->events.now_ms - w->net.last_taken_ms;
-
-	trace_say(&w->trace, "gate session ends: %s", why);
-	if (gs != w->session)
-		trace_fail(&w->trace, "an unknown session ends: %s", why);
-	if (!w->gate_ending && !w->leaving &&
-	    silent_ms < w->server.linger_ms)
-		trace_fail(&w->trace, "the session ends after %" PRIu64
-		    " ms of silence: %s", silent_ms, why);
-	w->session = NULL;
-	w->net.session_serial = 0;
-	w->apps.gate_has_session = false;
-}
-
-static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
-    const char *name, size_t name_len)
-{
-	struct world *w = ctx;
-
-	if (gs != w->session)
-		trace_fail(&w->trace, "a stream opens in another session");
-	apps_on_open(&w->apps, st, name, name_len);
-}
-
-static void on_gate_wake(void *ctx)
-{
-	struct world *w = ctx;
-
-	w->gate_woken = true;
-}
-
-static void on_note(void *ctx, const char *line)
-{
-	struct world *w = ctx;
-
-	trace_say(&w->trace, "gate notes: %s", line);
-}
-
-static const struct gate_ops gate_ops = {
-	.authorize = on_authorize,
-	.on_session = on_session,
-	.on_session_end = on_session_end,
-	.on_open = on_open,
-	.on_wake = on_gate_wake,
-	.on_note = on_note,
-};
 
 /* ---- setting up ------------------------------------------------------- */
 
@@ -234,50 +102,86 @@ void world_choose(struct world *w)
 
 static void start_gate(struct world *w)
 {
-	if (gate_new(&w->gate, &w->server, &gate_ops, w) != 0)
+	if (gate_new(&w->gate, &w->server, &world_gate_ops, w) != 0)
 		trace_fail(&w->trace, "gate_new failed");
-	w->net.gate = w->gate;
+	for (struct world *c = w; c != NULL; c = c->next)
+		c->net.gate = w->gate;
 	w->gate_woken = true;
+}
+
+/* The client's engine, and the network before it. */
+static void start_client(struct world *w, struct world *c)
+{
+	net_init(&c->net, c->seed);
+	if (lanes_new(&c->lanes, &c->client, &world_lanes_ops, c) != 0) {
+		trace_fail(&w->trace, "lanes_new failed");
+		return;
+	}
+	if (c->faults.path.http2)
+		lanes_set_http2(c->lanes, true);
+	c->net.lanes = c->apps.lanes = c->lanes;
+	c->lanes_woken = true;
 }
 
 void world_start(struct world *w)
 {
-	net_init(&w->net, w->seed);
+	start_client(w, w);
 	start_gate(w);
-	if (lanes_new(&w->lanes, &w->client, &lanes_ops, w) != 0)
-		trace_fail(&w->trace, "lanes_new failed");
-	if (w->trace.failed)
-		return;
-	if (w->faults.path.http2)
-		lanes_set_http2(w->lanes, true);
-	w->net.lanes = w->apps.lanes = w->lanes;
-	w->lanes_woken = true;
+}
+
+void world_join(struct world *w, struct world *client)
+{
+	client->next = w->next;
+	w->next = client;
+	client->net.events = client->apps.events = &w->events;
+	client->net.trace = client->apps.trace = &w->trace;
+	client->net.gate_skew_ms = w->net.gate_skew_ms;
+	start_client(w, client);
+	client->net.gate = w->gate;
 }
 
 /* The gateway ends, and all that it knew. */
 static void end_gate(struct world *w)
 {
+	struct world *c;
+
 	if (w->gate == NULL)
 		return;
 	w->gate_ending = true;
-	net_gate_down(&w->net);
+	for (c = w; c != NULL; c = c->next)
+		net_gate_down(&c->net);
 	gate_free(w->gate);
-	apps_gate_lost(&w->apps);
-	w->gate = w->net.gate = NULL;
-	w->session = NULL;
-	w->net.session_serial = 0;
-	w->apps.gate_has_session = false;
+	w->gate = NULL;
+	for (c = w; c != NULL; c = c->next) {
+		apps_gate_lost(&c->apps);
+		c->net.gate = NULL;
+		c->session = NULL;
+		c->net.session_serial = 0;
+		c->apps.gate_has_session = false;
+	}
 	w->gate_ending = false;
+}
+
+static void end_client(struct world *c)
+{
+	lanes_free(c->lanes);
+	net_fini(&c->net);
+	apps_fini(&c->apps);
+	events_fini(&c->events);
 }
 
 void world_fini(struct world *w)
 {
-	w->apps.closing = true;
+	struct world *c, *next;
+
+	for (c = w; c != NULL; c = c->next)
+		c->apps.closing = true;
 	end_gate(w);
-	lanes_free(w->lanes);
-	net_fini(&w->net);
-	apps_fini(&w->apps);
-	events_fini(&w->events);
+	for (c = w->next; c != NULL; c = next) {
+		next = c->next;
+		end_client(c);
+	}
+	end_client(w);
 }
 
 /* ---- what must hold at every step ------------------------------------- */
@@ -305,31 +209,40 @@ static void check_memory(struct world *w, const struct session *s,
 static void check_gate(struct world *w)
 {
 	struct gate_stats st;
+	unsigned legs = 0;
 
+	for (struct world *c = w; c != NULL; c = c->next)
+		legs += c->net.open_legs;
 	gate_get_stats(w->gate, &st);
-	if (st.exchanges != w->net.open_legs)
+	if (st.exchanges != legs)
 		trace_fail(&w->trace, "the gateway counts %u exchanges, there "
-		    "are %u", st.exchanges, w->net.open_legs);
+		    "are %u", st.exchanges, legs);
 	if (st.held > st.exchanges)
 		trace_fail(&w->trace, "the gateway counts %u held of %u "
 		    "exchanges", st.held, st.exchanges);
 }
 
-static void check_step(struct world *w)
+static void check_client(struct world *w, struct world *c)
 {
-	struct session *s = w->lanes != NULL ? lanes_session(w->lanes) : NULL;
+	struct session *s = c->lanes != NULL ? lanes_session(c->lanes) : NULL;
 
 	if (s != NULL)
-		check_memory(w, s, &w->client.session, "client");
-	if (w->session != NULL)
-		check_memory(w, gate_session_session(w->session),
+		check_memory(w, s, &c->client.session, "client");
+	if (c->session != NULL)
+		check_memory(w, gate_session_session(c->session),
 		    &w->server.session, "gateway");
-	if (w->gate != NULL)
-		check_gate(w);
-	if (w->apps.server_lost > 0 && w->session != NULL && !w->leaving)
+	if (c->apps.server_lost > 0 && c->session != NULL && !c->leaving)
 		trace_fail(&w->trace, "the gateway's streams are reset, but "
 		    "the session lives");
-	w->apps.server_lost = 0;
+	c->apps.server_lost = 0;
+}
+
+static void check_step(struct world *w)
+{
+	for (struct world *c = w; c != NULL; c = c->next)
+		check_client(w, c);
+	if (w->gate != NULL)
+		check_gate(w);
 }
 
 /* Neither engine may keep the processor or the network busy for nothing. */
@@ -363,42 +276,66 @@ static uint64_t due(struct world *w)
 {
 	uint64_t at = events_next_ms(&w->events), other;
 
-	if (w->lanes_woken || (w->gate_woken && w->gate != NULL))
+	if (w->gate_woken && w->gate != NULL)
 		return w->events.now_ms;
-	other = lanes_deadline(w->lanes);
-	at = other < at ? other : at;
+	for (struct world *c = w; c != NULL; c = c->next) {
+		if (c->asleep)
+			continue;
+		if (c->lanes_woken)
+			return w->events.now_ms;
+		other = lanes_deadline(c->lanes);
+		at = other < at ? other : at;
+	}
 	other = gate_due(w);
 	return other < at ? other : at;
 }
 
-static void disarm(struct world *w, struct session *s)
+static void disarm(const struct world *w, struct session *s)
 {
 	if (w->break_lane_rule && s != NULL)
 		session_break_lane_rule(s);
 }
 
+static bool run_client(struct world *w, struct world *c)
+{
+	uint64_t now = w->events.now_ms;
+
+	if (c->asleep || (!c->lanes_woken && !c->net.lanes_touched &&
+	    lanes_deadline(c->lanes) > now))
+		return false;
+	c->lanes_woken = c->net.lanes_touched = false;
+	lanes_run(c->lanes, now);
+	disarm(w, lanes_session(c->lanes));
+	return true;
+}
+
+static bool run_gate(struct world *w)
+{
+	bool touched = w->gate_woken;
+	struct world *c;
+
+	for (c = w; c != NULL; c = c->next)
+		touched |= c->net.gate_touched;
+	if (w->gate == NULL || (!touched && gate_due(w) > w->events.now_ms))
+		return false;
+	w->gate_woken = false;
+	for (c = w; c != NULL; c = c->next)
+		c->net.gate_touched = false;
+	gate_run(w->gate, net_gate_now(&w->net));
+	for (c = w; c != NULL; c = c->next)
+		if (c->session != NULL)
+			disarm(w, gate_session_session(c->session));
+	return true;
+}
+
 /* Run the engines that have something to do. */
 static bool run_engines(struct world *w)
 {
-	uint64_t now = w->events.now_ms;
 	bool ran = false;
 
-	if (w->lanes_woken || w->net.lanes_touched ||
-	    lanes_deadline(w->lanes) <= now) {
-		w->lanes_woken = w->net.lanes_touched = false;
-		lanes_run(w->lanes, now);
-		disarm(w, lanes_session(w->lanes));
-		ran = true;
-	}
-	if (w->gate != NULL && (w->gate_woken || w->net.gate_touched ||
-	    gate_due(w) <= now)) {
-		w->gate_woken = w->net.gate_touched = false;
-		gate_run(w->gate, net_gate_now(&w->net));
-		if (w->session != NULL)
-			disarm(w, gate_session_session(w->session));
-		ran = true;
-	}
-	return ran;
+	for (struct world *c = w; c != NULL; c = c->next)
+		ran |= run_client(w, c);
+	return run_gate(w) || ran;
 }
 
 /* One event, and what the engines make of it. Nothing after until_ms. */
@@ -474,26 +411,57 @@ void world_restart_gate(struct world *w, uint64_t down_ms)
 	events_after(&w->events, down_ms, on_gate_back, w);
 }
 
+bool world_sleep(struct world *w, uint64_t for_ms, bool clock_stops)
+{
+	trace_say(&w->trace, "the client sleeps");
+	net_blackhole(&w->net);
+	w->asleep = true;
+	if (clock_stops)	/* the same as the gateway's going on alone */
+		w->net.gate_skew_ms += for_ms;
+	else if (!world_run(w, for_ms))
+		return false;
+	trace_say(&w->trace, "the client is awake");
+	w->asleep = false;
+	lanes_network_changed(w->lanes, w->events.now_ms);
+	return !w->trace.failed;
+}
+
 bool world_is_up(struct world *w)
 {
-	return lanes_state(w->lanes) == LANES_UP && w->session != NULL;
+	for (struct world *c = w; c != NULL; c = c->next)
+		if (lanes_state(c->lanes) != LANES_UP || c->session == NULL)
+			return false;
+	return true;
 }
 
 bool world_is_over(struct world *w)
 {
-	return apps_over(&w->apps);
+	for (struct world *c = w; c != NULL; c = c->next)
+		if (!apps_over(&c->apps))
+			return false;
+	return true;
 }
 
-bool world_is_idle(struct world *w)
+static bool is_idle(struct world *c)
 {
-	struct session *s = lanes_session(w->lanes);
+	struct session *s = lanes_session(c->lanes);
 	/*
 	 * One, and another while the one is replaced; what follows on new keys
 	 * is held beside those from before.
 	 */
-	unsigned held = 2 + 2 * (w->client.hold_ms / w->client.rekey_ms);
+	unsigned held = 2 + 2 * (c->client.hold_ms / c->client.rekey_ms);
 
-	return world_is_up(w) && s != NULL && session_is_idle(s) &&
-	    session_is_idle(gate_session_session(w->session)) &&
-	    w->net.open_calls <= held && w->net.open_legs <= held;
+	return s != NULL && session_is_idle(s) &&
+	    session_is_idle(gate_session_session(c->session)) &&
+	    c->net.open_calls <= held && c->net.open_legs <= held;
+}
+
+bool world_is_idle(struct world *w)
+{
+	if (!world_is_up(w))
+		return false;
+	for (struct world *c = w; c != NULL; c = c->next)
+		if (!is_idle(c))
+			return false;
+	return true;
 }

@@ -33,10 +33,12 @@ struct world {
 	struct lanes *lanes;
 	struct gate *gate;		/* NULL while it is down */
 	struct gate_session *session;	/* that the gateway has now */
+	uint64_t sessions;		/* that the gateway has announced */
+	bool asleep;			/* the client, with its clock */
 	uint64_t runs;			/* of an engine by its deadline */
 	/* Private. */
 	uint64_t seed;
-	uint64_t sessions;		/* that the gateway has announced */
+	struct world *next;		/* the next client of the gateway */
 	bool lanes_woken, gate_woken;
 	bool gate_ending;		/* being freed */
 	bool leaving;			/* the client says goodbye */
@@ -58,6 +60,19 @@ void world_choose(struct world *w);
 /* Create the engines. */
 void world_start(struct world *w);
 
+/*
+ * One more client of the same gateway, in a world of its own that has been
+ * initialised: it shares the clock, the gateway and the trace of w, which was
+ * started before and releases it in the end.
+ */
+void world_join(struct world *w, struct world *client);
+
+/*
+ * The client sleeps for so long, and its connections break. clock_stops: it
+ * does not notice by its clock. True: nothing failed.
+ */
+bool world_sleep(struct world *w, uint64_t for_ms, bool clock_stops);
+
 /* Let time pass. False: something failed. */
 bool world_run(struct world *w, uint64_t for_ms);
 
@@ -71,7 +86,7 @@ bool world_wait(struct world *w, bool (*done)(struct world *w),
 /* The gateway is gone, now, and back after that time. */
 void world_restart_gate(struct world *w, uint64_t down_ms);
 
-/* For world_wait. */
+/* For world_wait: all clients. */
 bool world_is_up(struct world *w);
 bool world_is_over(struct world *w);	/* every conversation */
 bool world_is_idle(struct world *w);	/* nothing left anywhere */
