@@ -19,6 +19,9 @@ tests_sim_sim_SOURCES = \
 	tests/sim/rng.h \
 	tests/sim/scenarios.c \
 	tests/sim/scenarios.h \
+	tests/sim/scenarios_away.c \
+	tests/sim/scenarios_impl.h \
+	tests/sim/scenarios_many.c \
 	tests/sim/sim.c \
 	tests/sim/trace.c \
 	tests/sim/trace.h \

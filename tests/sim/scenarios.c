@@ -1,22 +1,14 @@
 #include "config.h"
 
-#include "tests/sim/scenarios.h"
+#include "tests/sim/scenarios_impl.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "tests/sim/world.h"
-
-#define LATENCY_MS 25u
-#define RTT_MS (2 * LATENCY_MS)
-#define TURNS 200u
 #define WARM_UP 12u	/* exchanges for hello, parking and farewell */
 #define BULK 16000000u	/* bytes */
-#define REST_MS 60000u	/* the last held request is answered by then */
-#define PLENTY_MS 600000u
 
-/* 200 bytes up, 1 KiB down, again and again. */
-static struct apps_conv *add_transactions(struct world *w, uint64_t at_ms)
+struct apps_conv *scenarios_turns(struct world *w, uint64_t at_ms)
 {
 	struct apps_conv *c = apps_add(&w->apps, at_ms);
 
@@ -27,7 +19,7 @@ static struct apps_conv *add_transactions(struct world *w, uint64_t at_ms)
 	return c;
 }
 
-static void expect_at_most(struct world *w, const char *what, uint64_t value,
+void scenarios_limit(struct world *w, const char *what, uint64_t value,
     uint64_t most)
 {
 	trace_say(&w->trace, "%s: %" PRIu64, what, value);
@@ -36,45 +28,45 @@ static void expect_at_most(struct world *w, const char *what, uint64_t value,
 		    " expected", what, value, most);
 }
 
-static bool all_over(struct world *w)
+bool scenarios_over(struct world *w)
 {
 	return world_wait(w, world_is_over, PLENTY_MS, "all conversations");
 }
 
 static void transaction_costs_one_exchange(struct world *w)
 {
-	struct apps_conv *c = add_transactions(w, 500);
+	struct apps_conv *c = scenarios_turns(w, 500);
 
 	world_start(w);
-	if (!all_over(w))
+	if (!scenarios_over(w))
 		return;
-	expect_at_most(w, "exchanges", w->net.posts, TURNS + WARM_UP);
-	expect_at_most(w, "ms for one", c->client.worst_turn_ms, RTT_MS + 2);
+	scenarios_limit(w, "exchanges", w->net.posts, TURNS + WARM_UP);
+	scenarios_limit(w, "ms for one", c->client.worst_turn_ms, RTT_MS + 2);
 }
 
 static void transaction_waits_in_its_exchange(struct world *w)
 {
-	struct apps_conv *c = add_transactions(w, 500);
+	struct apps_conv *c = scenarios_turns(w, 500);
 
 	c->server.script.think_ms = 40;
 	world_start(w);
-	if (!all_over(w))
+	if (!scenarios_over(w))
 		return;
-	expect_at_most(w, "exchanges", w->net.posts, TURNS + WARM_UP);
-	expect_at_most(w, "ms for one", c->client.worst_turn_ms,
+	scenarios_limit(w, "exchanges", w->net.posts, TURNS + WARM_UP);
+	scenarios_limit(w, "ms for one", c->client.worst_turn_ms,
 	    RTT_MS + 40 + 2);
 }
 
 static void slow_user_costs_two_exchanges(struct world *w)
 {
-	struct apps_conv *c = add_transactions(w, 500);
+	struct apps_conv *c = scenarios_turns(w, 500);
 
 	c->client.script.think_ms = 300;
 	world_start(w);
-	if (!all_over(w))
+	if (!scenarios_over(w))
 		return;
-	expect_at_most(w, "exchanges", w->net.posts, 2 * TURNS + WARM_UP);
-	expect_at_most(w, "ms for one", c->client.worst_turn_ms, RTT_MS + 2);
+	scenarios_limit(w, "exchanges", w->net.posts, 2 * TURNS + WARM_UP);
+	scenarios_limit(w, "ms for one", c->client.worst_turn_ms, RTT_MS + 2);
 }
 
 static void transactions_side_by_side(struct world *w)
@@ -82,13 +74,13 @@ static void transactions_side_by_side(struct world *w)
 	struct apps_conv *c[4];
 
 	for (unsigned i = 0; i < 4; i++)
-		c[i] = add_transactions(w, 500 + 7 * i);
+		c[i] = scenarios_turns(w, 500 + 7 * i);
 	world_start(w);
-	if (!all_over(w))
+	if (!scenarios_over(w))
 		return;
-	expect_at_most(w, "exchanges", w->net.posts, 4 * TURNS + 4 * WARM_UP);
+	scenarios_limit(w, "exchanges", w->net.posts, 4 * TURNS + 4 * WARM_UP);
 	for (unsigned i = 0; i < 4; i++)
-		expect_at_most(w, "ms for one", c[i]->client.worst_turn_ms,
+		scenarios_limit(w, "ms for one", c[i]->client.worst_turn_ms,
 		    RTT_MS + 5);
 }
 
@@ -97,18 +89,18 @@ static void beside_bulk(struct world *w, uint64_t up, uint64_t down)
 {
 	struct apps_conv *bulk = apps_add(&w->apps, 500);
 	/* Later, when the connections are there that the bulk needs. */
-	struct apps_conv *c = add_transactions(w, 1500);
+	struct apps_conv *c = scenarios_turns(w, 1500);
 
 	w->faults.path.chunk_max = 8192;	/* connections share the link */
 	bulk->client.script.total = up;
 	bulk->server.script.total = down;
 	world_start(w);
-	if (!all_over(w))
+	if (!scenarios_over(w))
 		return;
 	/* A new connection takes two round trips before it is of use. */
-	expect_at_most(w, "ms for one", c->client.worst_turn_ms,
+	scenarios_limit(w, "ms for one", c->client.worst_turn_ms,
 	    3 * RTT_MS + 10);
-	expect_at_most(w, "ms for all", c->client.all_turns_ms,
+	scenarios_limit(w, "ms for all", c->client.all_turns_ms,
 	    TURNS * (RTT_MS + RTT_MS / 4));
 }
 
@@ -135,8 +127,8 @@ static void transfer(struct world *w, uint64_t up, uint64_t down,
 	/* The client's end is over when everything has arrived there. */
 	c->server.script.end_after_end = up > 0;
 	world_start(w);
-	if (all_over(w))
-		expect_at_most(w, "ms", c->ended_ms - 500, most_ms);
+	if (scenarios_over(w))
+		scenarios_limit(w, "ms", c->ended_ms - 500, most_ms);
 }
 
 static void download_uses_the_path(struct world *w)
@@ -167,13 +159,13 @@ static void idle_costs_three_exchanges_a_minute(struct world *w)
 		return;
 	posts = w->net.posts;
 	if (world_run(w, PLENTY_MS))
-		expect_at_most(w, "exchanges in ten minutes",
+		scenarios_limit(w, "exchanges in ten minutes",
 		    w->net.posts - posts, 30);
 }
 
 static void restart_is_over_in_two_seconds(struct world *w)
 {
-	struct apps_conv *before = add_transactions(w, 100), *after;
+	struct apps_conv *before = scenarios_turns(w, 100), *after;
 
 	before->client.script.think_ms = 50;
 	world_start(w);
@@ -186,8 +178,8 @@ static void restart_is_over_in_two_seconds(struct world *w)
 	if (before->client.state != APPS_WAS_RESET ||
 	    before->client.code != STREAM_SESSION_LOST)
 		trace_fail(&w->trace, "the old stream is not reset");
-	after = add_transactions(w, 0);
-	if (all_over(w) && after->client.state != APPS_DONE)
+	after = scenarios_turns(w, 0);
+	if (scenarios_over(w) && after->client.state != APPS_DONE)
 		trace_fail(&w->trace, "a new stream does not work");
 }
 
@@ -222,7 +214,7 @@ static void empty_streams_leave_nothing(struct world *w)
 	for (unsigned i = 0; i < 500; i++)
 		apps_add(&w->apps, 500 + i);
 	world_start(w);
-	if (!all_over(w))
+	if (!scenarios_over(w))
 		return;
 	apps_judge(&w->apps);
 	world_wait(w, world_is_idle, REST_MS, "rest");
@@ -246,7 +238,7 @@ static void many_streams_share(struct world *w)
 static void stalled_reader_stops_nobody(struct world *w)
 {
 	struct apps_conv *stalled = apps_add(&w->apps, 500);
-	struct apps_conv *c = add_transactions(w, 700);
+	struct apps_conv *c = scenarios_turns(w, 700);
 
 	stalled->client.script.total = BULK;
 	stalled->server.script.stall_per_mille = 1000;
@@ -257,15 +249,12 @@ static void stalled_reader_stops_nobody(struct world *w)
 	if (c->client.state != APPS_DONE)
 		trace_fail(&w->trace, "the other stream is held up");
 	/* A new connection takes two round trips before it is of use. */
-	expect_at_most(w, "ms for one", c->client.worst_turn_ms, 3 * RTT_MS);
+	scenarios_limit(w, "ms for one", c->client.worst_turn_ms, 3 * RTT_MS);
 }
 
 /* ---- all of them ------------------------------------------------------ */
 
-static const struct {
-	const char *name;
-	void (*fn)(struct world *w);
-} all[] = {
+static const struct scenario basic[] = {
 	{ "a transaction costs one exchange and one round trip",
 	    transaction_costs_one_exchange },
 	{ "a slow server answers in the exchange that carried the question",
@@ -293,11 +282,30 @@ static const struct {
 	{ "200 streams at once are all served", many_streams_share },
 	{ "a reader that stalls holds up nobody else",
 	    stalled_reader_stops_nobody },
+	{ NULL, NULL }
 };
+
+static const struct scenario *const all[] = {
+	basic, scenarios_away, scenarios_many
+};
+
+/* The how-manieth of all; NULL: there are not so many. */
+static const struct scenario *find(unsigned i)
+{
+	for (size_t k = 0; k < sizeof(all) / sizeof(all[0]); k++)
+		for (const struct scenario *s = all[k]; s->name != NULL; s++)
+			if (i-- == 0)
+				return s;
+	return NULL;
+}
 
 unsigned scenarios_count(void)
 {
-	return sizeof(all) / sizeof(all[0]);
+	unsigned n = 0;
+
+	while (find(n) != NULL)
+		n++;
+	return n;
 }
 
 static bool run_one(unsigned i, bool verbose)
@@ -307,7 +315,7 @@ static bool run_one(unsigned i, bool verbose)
 
 	world_init(&w, i, verbose);
 	w.faults.path.latency_ms = LATENCY_MS;
-	all[i].fn(&w);
+	find(i)->fn(&w);
 	good = !w.trace.failed;
 	if (!good)
 		printf("# at %" PRIu64 " ms: %s\n", w.trace.failed_ms,
@@ -324,7 +332,7 @@ unsigned scenarios_run(unsigned first, bool verbose)
 		bool good = run_one(i, verbose);
 
 		printf("%sok %u - %s\n", good ? "" : "not ", first + i,
-		    all[i].name);
+		    find(i)->name);
 		fflush(stdout);
 		failed += !good;
 	}
