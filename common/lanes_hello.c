@@ -55,7 +55,7 @@ static void new_id(struct lanes *l)
 
 		memcpy(l->cfg.id + i, &r, 4);
 	}
-	l->generation = 0;
+	l->generation = l->keyed = 0;
 }
 
 static void drop_session(struct lanes *l)
@@ -78,6 +78,21 @@ void lanes_discard(struct lanes *l)
 	l->need_hello = true;
 }
 
+/*
+ * The number of the next handshake. A night without a network takes thousands;
+ * so that they do not use the session up, the second half of the numbers is
+ * only for those that were answered.
+ */
+static uint16_t next_generation(struct lanes *l)
+{
+	if (l->generation >= HELLO_GENERATION_MAX / 2 &&
+	    l->generation != l->keyed)
+		return l->generation;
+	if (l->generation == HELLO_GENERATION_MAX)
+		lanes_discard(l);
+	return ++l->generation;
+}
+
 void lanes_greet(struct lanes *l, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[LANES_HELLO];
@@ -86,9 +101,7 @@ void lanes_greet(struct lanes *l, uint64_t now_ms)
 		.max_streams = l->cfg.session.max_streams,
 	};
 
-	if (l->generation == HELLO_GENERATION_MAX)
-		lanes_discard(l);
-	h.generation = ++l->generation;
+	h.generation = next_generation(l);
 	snprintf(h.agent, sizeof(h.agent), "%s/%s", PACKAGE_NAME,
 	    PACKAGE_VERSION);
 	if (lanes_body(s, HELLO_MAX) != 0 ||
@@ -142,6 +155,7 @@ static void welcome(struct lanes *l, const struct hello_answer *a,
 		lanes_wait(l, now_ms);
 		return;
 	}
+	l->keyed = l->generation;
 	l->hello_ms = l->alive_ms = now_ms;
 	l->linger_ms = a->linger_ms;
 	/*

@@ -54,6 +54,7 @@ struct lanes {
 	bool need_hello;
 	struct noise *hello;		/* a handshake under way */
 	uint16_t generation;		/* of the last hello */
+	uint16_t keyed;			/* of the last that gave keys */
 	uint64_t hello_ms;		/* when keys were last made */
 	uint64_t alive_ms;		/* the last success, of any exchange */
 	uint64_t linger_ms;		/* how long the gateway remembers us */

@@ -110,6 +110,22 @@ static void new_keys_cost_no_stream(struct world *w)
 	goes_on(w, c);
 }
 
+/* A hello that is not answered uses nothing up, however many there are. */
+static void vain_hellos_cost_no_stream(struct world *w)
+{
+	struct apps_conv *c;
+
+	w->server.linger_ms = 24 * HOUR_MS;
+	w->client.rekey_ms = 1000;
+	c = begin(w);
+	w->faults.stormy = true;
+	w->faults.per_mille[FAULTS_STATUS] = 1000;
+	if (!world_run(w, 6 * HOUR_MS))
+		return;
+	w->faults.stormy = false;
+	goes_on(w, c);
+}
+
 const struct scenario scenarios_away[] = {
 	{ "a client asleep for just less than linger loses nothing",
 	    sleep_costs_no_stream },
@@ -120,5 +136,6 @@ const struct scenario scenarios_away[] = {
 	{ "a client asleep for longer is told, as Domino is",
 	    sleep_beyond_linger_ends_the_session },
 	{ "a session goes on under new keys", new_keys_cost_no_stream },
+	{ "hellos in vain use no session up", vain_hellos_cost_no_stream },
 	{ NULL, NULL }
 };
