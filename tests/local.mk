@@ -35,3 +35,16 @@ AM_TESTS_ENVIRONMENT = \
 	export UBSAN_OPTIONS;
 
 EXTRA_DIST += tests/vectors/noise-ik.json
+
+# Lines of the engine that unit tests and simulation run; with gcc.
+coverage:
+	@$(SHELL) $(srcdir)/tests/coverage.sh $(srcdir)
+
+# In the directory that this makes.
+coverage-run: $(check_LIBRARIES) $(unit_tests) tests/sim/sim
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(unit_tests) $(sim_tests)"
+.PHONY: coverage coverage-run
+
+EXTRA_DIST += tests/coverage.sh
+clean-local:
+	rm -rf coverage
