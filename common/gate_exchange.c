@@ -261,9 +261,12 @@ static void recognise(struct gate_exchange *x, uint8_t first)
 void gate_exchange_body(struct gate_exchange *x, const uint8_t *data,
     size_t len, uint64_t now_ms)
 {
+	uint64_t max = x->g->cfg.request_max;
+
 	if (x->state != GATE_READING || len == 0)
 		return;
-	if (len > x->g->cfg.request_max - x->received) {
+	/* It may have been lowered since some of it was received. */
+	if (x->received > max || len > max - x->received) {
 		refuse(x);
 		return;
 	}

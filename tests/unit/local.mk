@@ -17,6 +17,7 @@ unit_tests = \
 	tests/unit/test_cwnd \
 	tests/unit/test_frame \
 	tests/unit/test_gate \
+	tests/unit/test_gate_hello \
 	tests/unit/test_hello \
 	tests/unit/test_keyfile \
 	tests/unit/test_lanes \
