@@ -26,6 +26,7 @@ static const uint8_t id[RECORD_ID_LEN] = "sixteen bytes id";
 static const uint8_t up[32] = "from the client to the gateway.";
 static const uint8_t down[32] = "from the gateway to the client.";
 static uint64_t now_ms = 1000, exchanges;
+static uint64_t injected;		/* the number of what is injected */
 static uint8_t bytes[ROOM];
 
 static void on_readable(void *user, struct stream *st)
@@ -103,6 +104,7 @@ static void start(struct end *e, bool even, const struct session_config *c)
 static void setup(const struct session_config *c)
 {
 	exchanges = 0;
+	injected = 500;
 	start(&client, true, c);
 	start(&gateway, false, c);
 }
@@ -532,7 +534,7 @@ static int inject(void (*put)(struct wire_out *w))
 	int rc;
 
 	CU_ASSERT_EQUAL_FATAL(record_key_new(&key, up, 1, id), 0);
-	record_key_set_next(key, 500);
+	record_key_set_next(key, injected);
 	put(&w);
 	CU_ASSERT_EQUAL_FATAL(record_seal(key, plain,
 	    (size_t)(w.p - plain), bytes, &len, &number), 0);
@@ -584,6 +586,17 @@ static void put_bad_lane(struct wire_out *w)
 	CU_ASSERT_EQUAL(frame_put_exchange(w, SESSION_LANES, 1, 0, 0), 0);
 }
 
+static void put_window_for_ours_unopened(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_window(w, 1, 9), 0);
+}
+
+static void put_too_many_streams(struct wire_out *w)
+{
+	for (uint64_t i = 0; i < 33; i++)
+		CU_ASSERT_EQUAL(frame_put_open(w, 2 * i, NULL, 0), 0);
+}
+
 static void put_garbage(struct wire_out *w)
 {
 	CU_ASSERT_EQUAL(wire_put_u8(w, 0x3f), 0);
@@ -595,10 +608,14 @@ static void test_a_peer_that_breaks_the_protocol_ends_the_session(void)
 		put_ack_of_nothing_sent, put_open_of_ours,
 		put_window_for_unknown, put_data_beyond_window,
 		put_late_exchange, put_bad_lane, put_garbage,
+		put_window_for_ours_unopened, put_too_many_streams,
 	};
+	struct session_config c;
 
+	session_defaults(&c, true);
+	c.max_streams = 16;		/* and as many that are refused */
 	for (size_t i = 0; i < sizeof(put) / sizeof(put[0]); i++) {
-		setup(NULL);
+		setup(&c);
 		CU_ASSERT_EQUAL(inject(put[i]), ERR_PROTO);
 		CU_ASSERT_TRUE(session_is_closed(gateway.s));
 		teardown();
@@ -647,6 +664,120 @@ static void test_holes_in_the_numbers_cost_bounded_memory(void)
 	teardown();
 }
 
+static unsigned holes_from;
+
+/* Every other byte of a stream. */
+static void put_holes(struct wire_out *w)
+{
+	unsigned at = holes_from;
+
+	for (; at < holes_from + 40; at += 2) {
+		CU_ASSERT_EQUAL(frame_put_data_head(w, 0, at + 1, 1, false),
+		    0);
+		CU_ASSERT_EQUAL(wire_put_u8(w, 'x'), 0);
+	}
+	holes_from = at;
+}
+
+static int inject_at(void (*put)(struct wire_out *w), uint64_t number)
+{
+	injected = number;
+	return inject(put);
+}
+
+static void test_a_stream_full_of_holes_is_reset(void)
+{
+	unsigned records = 0;
+
+	setup(NULL);
+	(void)open_stream(NULL);
+	move(&client, &gateway);
+	for (holes_from = 0; gateway.resets == 0 && records < 100; records++)
+		CU_ASSERT_EQUAL_FATAL(inject_at(put_holes, 500 + records), 0);
+	CU_ASSERT_EQUAL(gateway.resets, 1);
+	CU_ASSERT_EQUAL(gateway.reset_code, STREAM_LIMIT);
+	CU_ASSERT_TRUE(records > 50);	/* a thousand are fine */
+	CU_ASSERT_FALSE(session_is_closed(gateway.s));
+	CU_ASSERT_TRUE(session_has_work(gateway.s, TAKE_QUICK, now_ms));
+	teardown();
+}
+
+static void put_padding(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_padding(w, 100), 0);
+}
+
+static void test_padding_means_nothing(void)
+{
+	setup(NULL);
+	CU_ASSERT_EQUAL(inject(put_padding), 0);
+	CU_ASSERT_FALSE(session_has_work(gateway.s, TAKE_ALL, now_ms));
+	CU_ASSERT_EQUAL(session_ack_at(gateway.s), UINT64_MAX);
+	teardown();
+}
+
+static void put_ping(struct wire_out *w)
+{
+	CU_ASSERT_EQUAL(frame_put_ping(w, 1), 0);
+}
+
+/* Beyond so many holes the lowest numbers count as seen. */
+static void test_the_oldest_holes_in_the_numbers_are_given_up(void)
+{
+	struct session_stats stats;
+
+	setup(NULL);
+	for (uint64_t i = 0; i < 1100; i++)
+		CU_ASSERT_EQUAL(inject_at(put_ping, 500 + 2 * i), 0);
+	session_get_stats(gateway.s, &stats);
+	CU_ASSERT_EQUAL(stats.duplicates, 0);
+	CU_ASSERT_EQUAL(inject_at(put_ping, 500 + 2 * 1099 - 1), 0);
+	CU_ASSERT_EQUAL(inject_at(put_ping, 501), 0);	/* so far back: */
+	session_get_stats(gateway.s, &stats);
+	CU_ASSERT_EQUAL(stats.duplicates, 1);
+	teardown();
+}
+
+static void test_no_stream_opens_where_none_can(void)
+{
+	char name[FRAME_NAME_MAX + 2];
+	struct stream *st;
+
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	setup(NULL);
+	CU_ASSERT_EQUAL(stream_open(client.s, name, &st), ERR_LIMIT);
+	st = open_stream(name + 1);
+	CU_ASSERT_PTR_EQUAL(stream_session(st), client.s);
+	CU_ASSERT_PTR_EQUAL(stream_user(st), &client);
+	session_close(client.s, SESSION_OK, "leaving");
+	CU_ASSERT_EQUAL(stream_open(client.s, NULL, &st), ERR_CLOSED);
+	teardown();
+}
+
+static void test_every_code_has_a_text_of_its_own(void)
+{
+	const char *unknown = stream_code_text(STREAM_IDLE + 1);
+
+	for (uint64_t a = 0; a <= STREAM_IDLE; a++) {
+		CU_ASSERT_STRING_NOT_EQUAL(stream_code_text(a), unknown);
+		for (uint64_t b = 0; b < a; b++)
+			CU_ASSERT_STRING_NOT_EQUAL(stream_code_text(a),
+			    stream_code_text(b));
+	}
+	CU_ASSERT_STRING_EQUAL(stream_code_text(UINT64_MAX), unknown);
+}
+
+static void test_less_than_a_head_is_no_record(void)
+{
+	struct session_seen seen;
+
+	setup(NULL);
+	CU_ASSERT_EQUAL(session_receive(gateway.s, bytes, RECORD_HEAD - 1,
+	    now_ms, &seen), ERR_CRYPTO);
+	teardown();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -683,6 +814,17 @@ int main(void)
 		    test_open_after_its_reset_opens_nothing },
 		{ "holes in the numbers cost bounded memory",
 		    test_holes_in_the_numbers_cost_bounded_memory },
+		{ "a stream full of holes is reset",
+		    test_a_stream_full_of_holes_is_reset },
+		{ "padding means nothing", test_padding_means_nothing },
+		{ "the oldest holes in the numbers are given up",
+		    test_the_oldest_holes_in_the_numbers_are_given_up },
+		{ "no stream opens where none can",
+		    test_no_stream_opens_where_none_can },
+		{ "every code has a text of its own",
+		    test_every_code_has_a_text_of_its_own },
+		{ "less than a head is no record",
+		    test_less_than_a_head_is_no_record },
 		{ NULL, NULL }
 	};
 
