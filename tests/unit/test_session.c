@@ -8,6 +8,7 @@
 
 #include "common/err.h"
 #include "common/frame.h"
+#include "common/sent.h"
 #include "tests/unit/unit.h"
 
 #define ROOM 262144u
@@ -702,6 +703,32 @@ static void test_a_stream_full_of_holes_is_reset(void)
 	teardown();
 }
 
+/* Fill without end in one exchange, byte by byte; nobody acknowledges. */
+static void test_records_without_acknowledgement_are_bounded(void)
+{
+	struct session_fill f = { .lane = 3, .exchange = 1,
+	    .take = TAKE_ALL };
+	unsigned records = 0, written = 0;
+	struct stream *st;
+	bool ended;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	do {
+		written += (unsigned)stream_write(st, "x", 1);
+		records++;
+	} while (session_fill(client.s, &f, bytes, ROOM, now_ms, &ended) > 0 &&
+	    records < 20000);
+	CU_ASSERT_EQUAL(records, SENT_RECORDS_MAX + 1);
+	CU_ASSERT_TRUE(session_has_work(client.s, TAKE_ALL, now_ms));
+	/* All of them are lost, and nothing is. */
+	session_lane_begin(client.s, 3, 2);
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL_FATAL(gateway.opens, 1);
+	CU_ASSERT_EQUAL(stream_copy(gateway.accepted, bytes, ROOM), written);
+	teardown();
+}
+
 static void put_padding(struct wire_out *w)
 {
 	CU_ASSERT_EQUAL(frame_put_padding(w, 100), 0);
@@ -816,6 +843,8 @@ int main(void)
 		    test_holes_in_the_numbers_cost_bounded_memory },
 		{ "a stream full of holes is reset",
 		    test_a_stream_full_of_holes_is_reset },
+		{ "records without acknowledgement are bounded",
+		    test_records_without_acknowledgement_are_bounded },
 		{ "padding means nothing", test_padding_means_nothing },
 		{ "the oldest holes in the numbers are given up",
 		    test_the_oldest_holes_in_the_numbers_are_given_up },
