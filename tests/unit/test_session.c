@@ -451,7 +451,7 @@ static void test_only_so_many_streams_at_once(void)
 	CU_ASSERT_EQUAL(client.resets, 1);
 	CU_ASSERT_EQUAL(client.reset_code, STREAM_LIMIT);
 	/* ... and thrown out when it goes on. */
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 80; i++)
 		(void)open_stream(NULL);
 	CU_ASSERT_NOT_EQUAL(deliver(&gateway, bytes, fill(&client, 0,
 	    bytes)), 0);
@@ -594,7 +594,7 @@ static void put_window_for_ours_unopened(struct wire_out *w)
 
 static void put_too_many_streams(struct wire_out *w)
 {
-	for (uint64_t i = 0; i < 33; i++)
+	for (uint64_t i = 0; i < 67; i++)
 		CU_ASSERT_EQUAL(frame_put_open(w, 2 * i, NULL, 0), 0);
 }
 
@@ -614,7 +614,7 @@ static void test_a_peer_that_breaks_the_protocol_ends_the_session(void)
 	struct session_config c;
 
 	session_defaults(&c, true);
-	c.max_streams = 16;		/* and as many that are refused */
+	c.max_streams = 1;	/* and 65 that are refused */
 	for (size_t i = 0; i < sizeof(put) / sizeof(put[0]); i++) {
 		setup(&c);
 		CU_ASSERT_EQUAL(inject(put[i]), ERR_PROTO);
@@ -726,6 +726,31 @@ static void test_records_without_acknowledgement_are_bounded(void)
 	move(&client, &gateway);
 	CU_ASSERT_EQUAL_FATAL(gateway.opens, 1);
 	CU_ASSERT_EQUAL(stream_copy(gateway.accepted, bytes, ROOM), written);
+	teardown();
+}
+
+/* The peer hears of each reset, but what it says of that comes to nothing. */
+static void test_a_peer_whose_resets_are_repeated_may_go_on(void)
+{
+	struct session_config c;
+	struct stream *st;
+
+	session_defaults(&c, true);
+	c.max_streams = 1;
+	setup(&c);
+	(void)open_stream(NULL);
+	move(&client, &gateway);
+	session_peer(client.s, c.initial_window, 2);	/* as if */
+	for (unsigned i = 0; i < 5; i++) {
+		CU_ASSERT_EQUAL_FATAL(stream_open(client.s, NULL, &st), 0);
+		stream_attach(st, &stream_ops, &client);
+		move(&client, &gateway);
+		CU_ASSERT_EQUAL(deliver(&client, bytes, fill(&gateway, 1,
+		    bytes)), 0);
+		CU_ASSERT_EQUAL(client.resets, i + 1);
+		session_lane_begin(gateway.s, 1, ++exchanges);
+	}
+	CU_ASSERT_FALSE(session_is_closed(gateway.s));
 	teardown();
 }
 
@@ -845,6 +870,8 @@ int main(void)
 		    test_a_stream_full_of_holes_is_reset },
 		{ "records without acknowledgement are bounded",
 		    test_records_without_acknowledgement_are_bounded },
+		{ "a peer whose resets are repeated may go on",
+		    test_a_peer_whose_resets_are_repeated_may_go_on },
 		{ "padding means nothing", test_padding_means_nothing },
 		{ "the oldest holes in the numbers are given up",
 		    test_the_oldest_holes_in_the_numbers_are_given_up },
