@@ -3,8 +3,11 @@
 #include "client/carrier_pool.h"
 
 #include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/queue.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -39,6 +42,7 @@ struct watch {
 	uv_poll_t poll;
 	curl_socket_t fd;
 	bool proven;		/* on_close_socket will tell its end */
+	bool http2;
 	bool dropped;		/* libcurl has lost interest */
 	int wanted, watched;	/* of UV_READABLE and UV_WRITABLE */
 };
@@ -85,14 +89,37 @@ static struct watch *watch_new(struct carrier_pool *p, curl_socket_t fd)
 static void prove_connection(struct carrier_pool *p, CURL *easy)
 {
 	curl_socket_t fd = CURL_SOCKET_BAD;
+	long version = 0;
 	struct watch *w;
 
 	if (curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &fd) != CURLE_OK ||
 	    fd == CURL_SOCKET_BAD)
 		return;
 	w = watch_find(p, fd);
-	if (w != NULL)
-		w->proven = true;
+	if (w == NULL || w->proven)
+		return;
+	w->proven = true;
+	w->http2 = curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION,
+	    &version) == CURLE_OK && version == CURL_HTTP_VERSION_2;
+}
+
+/*
+ * On HTTP/2 libcurl sends the head and the body of a request one after the
+ * other. In one packet they wake the web server, and the gateway, only once.
+ */
+static void cork(struct carrier_pool *p, int on)
+{
+#ifdef TCP_CORK
+	struct watch *w;
+
+	LIST_FOREACH(w, &p->watches, link)
+		if (w->http2)
+			(void)setsockopt(w->fd, IPPROTO_TCP, TCP_CORK, &on,
+			    sizeof(on));
+#else
+	(void)p;
+	(void)on;
+#endif
 }
 
 /* Hand out what has finished. on_done may add transfers, but not free us. */
@@ -151,7 +178,11 @@ static void act(struct carrier_pool *p, curl_socket_t fd, int events)
 	int running;
 
 	p->calling++;
+	if (fd == CURL_SOCKET_TIMEOUT)	/* new exchanges begin */
+		cork(p, 1);
 	rc = curl_multi_socket_action(p->multi, fd, events, &running);
+	if (fd == CURL_SOCKET_TIMEOUT)
+		cork(p, 0);
 	if (rc != CURLM_OK)
 		log_error("carrier failed why=\"%s\"", curl_multi_strerror(rc));
 	deliver_done(p);
