@@ -8,6 +8,10 @@
 
 #include "common/err.h"
 
+#define HELLO_MS 2000u		/* for the answer to the first hello */
+#define HELLO_SILENCES_MAX 8u	/* then its patience has its full size */
+#define PROBES_MAX 8u		/* that try the path at the same time */
+#define SILENT_DOWN_MS 3000u	/* not answered for so long, it is down */
 #define KNOCK_MS 250u		/* knocking does not make attempts denser */
 #define TRIM_MS 2000u		/* of quiet, then only one is held */
 #define RENEW_MS 1000u		/* before a hold is over, the next begins */
@@ -112,12 +116,25 @@ static void sooner(uint64_t *at, uint64_t when)
 		*at = when;
 }
 
+/*
+ * A hello may have gone where nothing passes, like the SYN before it; but if
+ * the path is only slow, each one has more time than the one before.
+ */
+static uint64_t hello_patience(const struct lanes *l)
+{
+	uint64_t wait = HELLO_MS << l->hello_silences;
+
+	return wait < l->cfg.silence_ms ? wait : l->cfg.silence_ms;
+}
+
 /* When an exchange has been silent for too long. */
 static uint64_t give_up_at(const struct lanes *l, const struct slot *s)
 {
 	uint64_t wait = l->cfg.silence_ms;
 
-	if (s->holding && !s->answered)
+	if (s == &l->slot[LANES_HELLO])
+		wait = hello_patience(l);
+	else if (s->holding && !s->answered)
 		wait += l->hold_ms;
 	return s->heard_ms + wait;
 }
@@ -129,6 +146,9 @@ static void give_up(struct lanes *l, uint64_t now_ms)
 
 		if (!s->busy || now_ms < give_up_at(l, s))
 			continue;
+		if (i == LANES_HELLO &&
+		    l->hello_silences < HELLO_SILENCES_MAX)
+			l->hello_silences++;
 		l->ops->cancel(l->ctx, i);
 		lanes_on_end(l, i, LANES_FAILED, 0,
 		    "the gateway does not answer", now_ms);
@@ -167,14 +187,6 @@ static unsigned free_bulk_lane(const struct lanes *l)
 	return free > LANES_QUICK ? free_lane(l) : SESSION_LANES;
 }
 
-static bool probe_under_way(const struct lanes *l)
-{
-	for (unsigned i = 0; i < SESSION_LANES; i++)
-		if (l->slot[i].busy && l->slot[i].probe)
-			return true;
-	return false;
-}
-
 /* A lane that failed runs again: that is how losses are found out. */
 static unsigned failed_lane(const struct lanes *l)
 {
@@ -184,16 +196,48 @@ static unsigned failed_lane(const struct lanes *l)
 	return SESSION_LANES;
 }
 
-static void probe(struct lanes *l, uint64_t now_ms)
+/* Those that are silent now may have taken all that are usable otherwise. */
+static unsigned probe_lane(const struct lanes *l)
 {
 	unsigned lane = failed_lane(l);
 
-	if (now_ms < l->retry_ms || probe_under_way(l))
+	for (unsigned i = 0; i < SESSION_BULK_LANE && lane == SESSION_LANES;
+	    i++)
+		if (!l->slot[i].busy)
+			lane = i;
+	return lane;
+}
+
+/*
+ * When the next one tries: not while the last may still get its answer, but
+ * what was sent before the path worked again may be repeated much later only.
+ */
+static uint64_t probe_at(const struct lanes *l)
+{
+	uint64_t at = l->retry_ms, newest = 0;
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < SESSION_LANES; i++) {
+		if (!l->slot[i].busy || !l->slot[i].probe)
+			continue;
+		n++;
+		if (l->slot[i].heard_ms > newest)
+			newest = l->slot[i].heard_ms;
+	}
+	if (n == PROBES_MAX || probe_lane(l) == SESSION_LANES)
+		return UINT64_MAX;
+	if (n > 0 && newest + lanes_patience(l) > at)
+		at = newest + lanes_patience(l);
+	return at;
+}
+
+static void probe(struct lanes *l, uint64_t now_ms)
+{
+	if (now_ms < probe_at(l))
 		return;
-	if (lane == SESSION_LANES)
-		lane = free_lane(l);
-	if (lane != SESSION_LANES)
-		lanes_start(l, lane, TAKE_ALL, false, now_ms);
+	if (now_ms - l->failing_ms >= SILENT_DOWN_MS)
+		lanes_set_state(l, LANES_DOWN, "the gateway does not answer");
+	lanes_start(l, probe_lane(l), TAKE_ALL, false, now_ms);
 }
 
 /* Start an exchange for this. False when no more can be. */
@@ -385,6 +429,7 @@ void lanes_run(struct lanes *l, uint64_t now_ms)
 		lanes_greet(l, now_ms);
 	if (l->session == NULL || l->need_hello)
 		return;
+	lanes_doubt(l, now_ms);
 	if (probing(l)) {
 		probe(l, now_ms);
 		return;
@@ -417,8 +462,9 @@ uint64_t lanes_deadline(const struct lanes *l)
 		sooner(&at, park_at(l));
 		sooner(&at, ack_at(l));
 		sooner(&at, hedge_at(l));
-	} else if (!probe_under_way(l)) {
-		sooner(&at, l->retry_ms);
+		sooner(&at, lanes_doubt_at(l));
+	} else {
+		sooner(&at, probe_at(l));
 	}
 	return at;
 }
@@ -433,6 +479,8 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 	lanes_cancel_all(l);
 	memset(l->path, 0, sizeof(l->path));
 	l->rounds = 1;		/* fresh connections */
+	l->doubting = false;
+	l->doubt_shift = l->hello_silences = 0;
 	l->round_ms = l->failing_ms = now_ms;
 	l->retry_ms = 0;
 	l->short_holds = l->good_holds = 0;

@@ -60,6 +60,11 @@ struct lanes_ops {
 	void (*on_wake)(void *ctx);
 	/* 32 random bits, for jitter. */
 	uint32_t (*random)(void *ctx);
+	/*
+	 * Nothing has come for so long that the path is tried anew, by a
+	 * fresh connection. May be NULL.
+	 */
+	void (*on_silence)(void *ctx, uint64_t silent_ms);
 };
 
 struct lanes_config {
@@ -98,7 +103,11 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 /* The path speaks HTTP/2, or does not; once known, and when it changes. */
 void lanes_set_http2(struct lanes *l, bool http2);
 
-/* The network changed, or someone wants to connect: do not wait any longer. */
+/*
+ * The network changed: everything under way is given up and begun again on
+ * fresh connections, and nothing learned of the old network counts. Or someone
+ * wants to connect: do not wait any longer.
+ */
 void lanes_network_changed(struct lanes *l, uint64_t now_ms);
 void lanes_knock(struct lanes *l, uint64_t now_ms);
 
@@ -127,6 +136,7 @@ bool lanes_is_over(const struct lanes *l);
 struct lanes_stats {
 	uint64_t exchanges, failed, hellos, sessions;
 	uint64_t hedged;		/* exchanges repeated elsewhere */
+	uint64_t silences;		/* that made us try the path anew */
 	unsigned in_flight;
 	uint32_t rtt_ms;		/* of the path without queues; 0: unknown */
 	uint64_t window;		/* bytes of bulk under way at once */

@@ -157,6 +157,8 @@ static void welcome(struct lanes *l, const struct hello_answer *a,
 	}
 	l->keyed = l->generation;
 	l->hello_ms = l->alive_ms = now_ms;
+	l->hello_silences = 0;
+	l->doubting = false;
 	l->linger_ms = a->linger_ms;
 	/*
 	 * On HTTP/1.1 several at once make several warm connections: one for

@@ -1,6 +1,6 @@
 /*
- * What lanes.c (policy), lanes_io.c (exchanges) and lanes_hello.c (the
- * handshake) share. Nobody else includes this.
+ * What lanes.c (policy), lanes_io.c (exchanges), lanes_path.c (silence) and
+ * lanes_hello.c (the handshake) share. Nobody else includes this.
  */
 #ifndef COMMON_LANES_IMPL_H
 #define COMMON_LANES_IMPL_H
@@ -32,6 +32,7 @@ struct slot {
 	uint64_t exchange;	/* number of the current or last one */
 	uint64_t start_ms;
 	uint64_t heard_ms;	/* start, or the last byte that came */
+	uint64_t due_ms;	/* held, and to be answered from then on; or 0 */
 	uint64_t answer_bytes;
 	unsigned records;	/* that opened, in this response */
 	uint8_t *body;
@@ -71,6 +72,11 @@ struct lanes {
 	uint64_t retry_ms;		/* not before */
 	uint64_t attempt_ms;		/* the last attempt */
 	struct backoff backoff;
+
+	uint64_t heard_ms;		/* the last byte of any response */
+	bool doubting;			/* silence began the first round */
+	unsigned doubt_shift;		/* for what was a false alarm */
+	unsigned hello_silences;	/* hellos not answered, in a row */
 
 	bool http2;
 	uint32_t body_max;		/* learned for this path */
@@ -137,6 +143,26 @@ uint32_t lanes_renew_ms(const struct lanes *l);
 
 void lanes_set_state(struct lanes *l, enum lanes_state state,
     const char *why);
+
+/* lanes_path.c */
+
+/* So long is a fresh connection given before another one is tried. */
+uint64_t lanes_patience(const struct lanes *l);
+
+/* When the silence is longer than the path's round trips explain. */
+uint64_t lanes_doubt_at(const struct lanes *l);
+
+/* Try a fresh connection if that time has come. */
+void lanes_doubt(struct lanes *l, uint64_t now_ms);
+
+/* Part of a response has come. */
+void lanes_heard(struct lanes *l, const struct slot *s, uint64_t now_ms);
+
+/*
+ * The gateway was told to have so many held: the oldest of more than that are
+ * to be answered.
+ */
+void lanes_note_overtaken(struct lanes *l, unsigned keep, uint64_t now_ms);
 
 /* lanes_hello.c */
 void lanes_greet(struct lanes *l, uint64_t now_ms);

@@ -136,6 +136,7 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 	s->busy = true;
 	s->probe = l->rounds > 0;
 	s->answered = s->ended = s->bad = s->restart = s->warming = false;
+	s->due_ms = 0;
 	s->answer_bytes = 0;
 	s->records = 0;
 	s->part_len = 0;
@@ -244,6 +245,8 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 	s->bulk = take == TAKE_BULK || (take == TAKE_NOTHING &&
 	    lanes_bulk_wanted(l, now_ms) > 0);
 	lanes_post(l, lane, now_ms);
+	if (s->holding && lane < SESSION_BULK_LANE)
+		lanes_note_overtaken(l, f.keep, now_ms);
 }
 
 /* A slot for an exchange that was hedged, or LANES_SLOTS. */
@@ -275,6 +278,7 @@ void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms)
 	free(ghost->body);
 	free(ghost->part);
 	*ghost = *s;
+	ghost->due_ms = now_ms;
 	l->ops->move(l->ctx, lane, to);
 	*s = (struct slot){ .exchange = ghost->exchange, .path = ghost->path };
 	lanes_start(l, lane, TAKE_ALL, true, now_ms);
@@ -379,6 +383,7 @@ void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
 		return;
 	s->answered = true;
 	s->heard_ms = l->path[s->path].ready_ms = now_ms;
+	lanes_heard(l, s, now_ms);
 	if (slot != LANES_HELLO)
 		note_answer(l, slot, len, now_ms);
 	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
@@ -457,13 +462,13 @@ static void cancel(struct lanes *l, unsigned slot)
 
 /*
  * The path works again for an exchange begun after it had failed. Those from
- * before that are still silent may be on connections that are dead.
+ * before that have been silent since may be on connections that are dead.
  */
-static void doubt_older(struct lanes *l)
+static void doubt_older(struct lanes *l, const struct slot *works)
 {
-	for (unsigned i = 0; i < SESSION_LANES; i++)
-		if (l->slot[i].busy && !l->slot[i].answered &&
-		    l->slot[i].start_ms < l->round_ms)
+	for (unsigned i = 0; i < LANES_SLOTS; i++)
+		if (i != LANES_HELLO && l->slot[i].busy &&
+		    l->slot[i].heard_ms < works->start_ms)
 			cancel(l, i);
 }
 
@@ -473,8 +478,9 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 
 	learn_hold(l, s, true, false, now_ms);
 	if (l->rounds > 0 && s->probe)
-		doubt_older(l);
+		doubt_older(l, s);
 	l->rounds = 0;
+	l->doubting = false;
 	l->retry_ms = 0;
 	l->alive_ms = now_ms;
 	backoff_reset(&l->backoff);
@@ -574,6 +580,8 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 		return;
 	release_body(s);
 	l->active_ms = now_ms;
+	if (result != LANES_FAILED)
+		lanes_heard(l, s, now_ms);
 	if (slot > LANES_HELLO)		/* its lane has gone on without it */
 		;
 	else if (slot == LANES_HELLO)

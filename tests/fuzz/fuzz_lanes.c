@@ -109,7 +109,7 @@ static uint32_t on_random(void *ctx)
 }
 
 static const struct lanes_ops lanes_ops = { on_post, on_move, on_cancel,
-    on_state, on_wake, on_random };
+    on_state, on_wake, on_random, NULL };
 
 /* ---- what must hold --------------------------------------------------- */
 

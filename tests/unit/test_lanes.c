@@ -24,7 +24,7 @@ static struct call {
 	size_t len;
 	struct gate_exchange *x;
 } call[LANES_SLOTS];
-static unsigned posts, moves, cancels, states;
+static unsigned posts, moves, cancels, states, silences;
 static enum lanes_state state;
 static char why[256];
 static uint64_t reset_code;
@@ -154,6 +154,13 @@ static void on_state(void *ctx, enum lanes_state st, const char *text)
 	strncpy(why, text, sizeof(why) - 1);
 }
 
+static void on_silence(void *ctx, uint64_t silent_ms)
+{
+	(void)ctx;
+	(void)silent_ms;
+	silences++;
+}
+
 static uint32_t random_bits(void *ctx)
 {
 	(void)ctx;
@@ -161,7 +168,7 @@ static uint32_t random_bits(void *ctx)
 }
 
 static const struct lanes_ops ops = { post, move, cancel, on_state, on_wake,
-    random_bits };
+    random_bits, on_silence };
 
 static void on_ready(void *ctx)
 {
@@ -271,7 +278,7 @@ static void setup(void)
 		have_keys = true;
 	}
 	now_ms = 100000;
-	posts = moves = cancels = states = 0;
+	posts = moves = cancels = states = silences = 0;
 	state = LANES_DOWN;
 	verdict = HELLO_CREATED;
 	reset_code = 0;
@@ -682,6 +689,159 @@ static void test_a_new_network_begins_at_once(void)
 	teardown();
 }
 
+/* Pass time until *count grows; returns how much. */
+static uint64_t pass_until_more(const unsigned *count, uint64_t most_ms)
+{
+	unsigned before = *count;
+	uint64_t start_ms = now_ms;
+
+	while (*count == before && now_ms - start_ms < most_ms)
+		pass(1);
+	return now_ms - start_ms;
+}
+
+/* Slot 0 is held, the exchange in slot 1 replaces it, and nothing comes. */
+static void setup_silent_renewal(void)
+{
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	(void)pass_until_more(&posts, cfg.hold_ms);
+	CU_ASSERT_TRUE(call[0].open && call[1].open);
+}
+
+/* Only the call in this slot gets through. */
+static void settle_one(unsigned slot)
+{
+	CU_ASSERT_TRUE_FATAL(call[slot].open);
+	arrive(&call[slot]);
+	gate_run(gate, now_ms);
+	CU_ASSERT_TRUE(answer(slot));
+	lanes_run(lanes, now_ms);
+}
+
+static void test_silence_is_doubted_and_nothing_given_up_yet(void)
+{
+	unsigned before;
+	uint64_t took_ms;
+
+	setup_silent_renewal();
+	before = cancels;
+	took_ms = pass_until_more(&silences, 10000);
+	CU_ASSERT_TRUE(took_ms >= 1000 && took_ms <= 3000);
+	CU_ASSERT_EQUAL(cancels, before);
+	CU_ASSERT_EQUAL(open_calls(), 3);
+	CU_ASSERT_TRUE(call[2].fresh);
+	settle_one(2);		/* so the others are dead */
+	CU_ASSERT_EQUAL(cancels, before + 2);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	CU_ASSERT_EQUAL(silences, 1);
+	teardown();
+}
+
+static void test_a_path_that_was_only_slow_is_kept(void)
+{
+	unsigned before;
+
+	setup_silent_renewal();
+	before = cancels;
+	(void)pass_until_more(&silences, 10000);
+	arrive(&call[0]);
+	arrive(&call[1]);
+	gate_run(gate, now_ms);
+	CU_ASSERT_TRUE(answer(0));
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_EQUAL(cancels, before);
+	pass(500);
+	settle();
+	CU_ASSERT_EQUAL(cancels, before);
+	CU_ASSERT_EQUAL(silences, 1);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_an_answer_in_time_raises_no_doubt(void)
+{
+	setup_silent_renewal();
+	pass(500);
+	settle();	/* the new one arrives */
+	settle();	/* and the old one is answered */
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	pass(10000);
+	CU_ASSERT_EQUAL(silences, 0);
+	teardown();
+}
+
+/* What was sent while nothing passed may be repeated by TCP much later. */
+static void test_another_connection_is_tried_before_the_first_fails(void)
+{
+	unsigned first, before, newest = 0;
+
+	setup();
+	settle();
+	pass(cfg.quiet_ms);
+	settle();
+	lanes_network_changed(lanes, now_ms);
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_EQUAL(open_calls(), 1);
+	first = oldest();
+	before = cancels;
+	CU_ASSERT_TRUE(pass_until_more(&posts, 10000) <= 3000);
+	CU_ASSERT_EQUAL(open_calls(), 2);
+	CU_ASSERT_EQUAL(cancels, before);
+	while (!call[newest].open || newest == first)
+		newest++;
+	CU_ASSERT_TRUE(call[newest].fresh);
+	settle_one(newest);
+	CU_ASSERT_EQUAL(cancels, before + 1);	/* the first is not waited for */
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_a_network_without_an_answer_is_told(void)
+{
+	setup();
+	settle();
+	lanes_network_changed(lanes, now_ms);
+	lanes_run(lanes, now_ms);
+	pass(900);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	for (int i = 0; i < 60; i++)
+		pass(100);
+	CU_ASSERT_EQUAL(state, LANES_DOWN);
+	CU_ASSERT_STRING_EQUAL(why, "the gateway does not answer");
+	CU_ASSERT_TRUE(open_calls() <= 8);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void test_a_silent_hello_is_repeated_with_growing_patience(void)
+{
+	uint64_t first_ms, second_ms;
+
+	setup();
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_TRUE(call[LANES_HELLO].open);
+	first_ms = pass_until_more(&posts, 20000);
+	CU_ASSERT_TRUE(call[LANES_HELLO].fresh);
+	second_ms = pass_until_more(&posts, 20000);
+	CU_ASSERT_TRUE(first_ms <= 2500);
+	CU_ASSERT_TRUE(second_ms >= 4000 && second_ms <= 5000);
+	for (int i = 0; i < 5; i++)
+		(void)pass_until_more(&posts, 20000);
+	lanes_network_changed(lanes, now_ms);	/* nothing of that counts now */
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_TRUE(pass_until_more(&posts, 20000) <= 2500);
+	settle();
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
 static void test_a_short_hold_is_learned(void)
 {
 	struct lanes_stats stats;
@@ -791,6 +951,18 @@ int main(void)
 		{ "a held request is replaced in time",
 		    test_a_held_request_is_replaced_in_time },
 		{ "silence is given up", test_silence_is_given_up },
+		{ "silence is doubted, and nothing given up yet",
+		    test_silence_is_doubted_and_nothing_given_up_yet },
+		{ "a path that was only slow is kept",
+		    test_a_path_that_was_only_slow_is_kept },
+		{ "an answer in time raises no doubt",
+		    test_an_answer_in_time_raises_no_doubt },
+		{ "another connection is tried before the first fails",
+		    test_another_connection_is_tried_before_the_first_fails },
+		{ "a network without an answer is told",
+		    test_a_network_without_an_answer_is_told },
+		{ "a silent hello is repeated, with growing patience",
+		    test_a_silent_hello_is_repeated_with_growing_patience },
 		{ "a new network begins at once",
 		    test_a_new_network_begins_at_once },
 		{ "a question that waits for long is repeated elsewhere",

@@ -66,7 +66,7 @@ static uint32_t random_bits(void *ctx)
 }
 
 static const struct lanes_ops ops = { post, move, cancel, on_state, on_wake,
-    random_bits };
+    random_bits, NULL };
 
 static void ignore(void *user, struct stream *st)
 {
