@@ -15,8 +15,8 @@ client_libclient_a_SOURCES = \
 	client/guests.h \
 	client/listener.c \
 	client/listener.h \
-	client/netwatch.c \
 	client/netwatch.h \
+	client/netwatch_linux.c \
 	client/options.c \
 	client/options.h \
 	client/run.c \
@@ -25,6 +25,9 @@ client_libclient_a_SOURCES = \
 	client/settings.h \
 	client/setup.c \
 	client/setup.h \
+	client/sleepwatch.c \
+	client/sleepwatch.h \
+	client/sleepwatch_linux.c \
 	client/status.c \
 	client/status.h \
 	client/status_json.c \

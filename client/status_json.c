@@ -39,6 +39,16 @@ static json_t *listeners(struct tunnel *t, unsigned count)
 	return list;
 }
 
+static json_t *noticed(const struct tunnel_info *info)
+{
+	return json_pack("{s:I, s:I, s:I, s:s, s:I}",
+	    "network_changes", (json_int_t)info->noticed[TUNNEL_NETWORK],
+	    "wakes", (json_int_t)info->noticed[TUNNEL_WAKE],
+	    "silences", (json_int_t)info->noticed[TUNNEL_SILENCE],
+	    "last", info->noticed_what,
+	    "last_ms", (json_int_t)info->noticed_ms);
+}
+
 static json_t *exchanges(const struct lanes_stats *l)
 {
 	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}",
@@ -89,6 +99,7 @@ char *status_json(struct tunnel *tunnel)
 	    "rtt_ms", (json_int_t)info.rtt_ms);
 	json_object_set_new(root, "listeners",
 	    listeners(tunnel, info.listeners));
+	json_object_set_new(root, "noticed", noticed(&info));
 	json_object_set_new(root, "exchanges", exchanges(&info.lanes));
 	if (info.has_session)
 		json_object_set_new(root, "records", records(&info.streams));

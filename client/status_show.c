@@ -129,7 +129,9 @@ bool status_print(const char *text, bool *up)
 {
 	json_t *root = json_loads(text, 0, NULL);
 	json_t *exchanges = json_object_get(root, "exchanges");
+	json_t *noticed = json_object_get(root, "noticed");
 	const char *state = string_of(root, "state");
+	const char *last = string_of(noticed, "last");
 
 	if (!json_is_object(root) || state[0] == '\0') {
 		json_decref(root);
@@ -146,6 +148,11 @@ bool status_print(const char *text, bool *up)
 	printf("\nsession   %s\n", string_of(root, "session"));
 	printf("exchanges %lld, %lld failed\n", number_of(exchanges, "total"),
 	    number_of(exchanges, "failed"));
+	if (last[0] != '\0') {
+		printf("noticed   %s, ", last);
+		print_since(number_of(noticed, "last_ms"));
+		printf(" ago\n");
+	}
 	print_lists(root);
 	printf("version   %s, process %lld\n", string_of(root, "version"),
 	    number_of(root, "pid"));

@@ -11,6 +11,7 @@
 #include "client/listener.h"
 #include "client/netwatch.h"
 #include "client/setup.h"
+#include "client/sleepwatch.h"
 #include "common/err.h"
 #include "common/lanes.h"
 #include "common/log.h"
@@ -32,6 +33,7 @@ struct tunnel {
 	struct carrier *carrier;
 	struct guests *guests;
 	struct netwatch *netwatch;
+	struct sleepwatch *sleepwatch;
 	struct listener *listeners[SETUP_LISTEN_MAX];
 	unsigned listener_count;
 
@@ -49,6 +51,10 @@ struct tunnel {
 	uint8_t id[RECORD_ID_LEN];	/* the one that the URL holds */
 	uint64_t hello_ms;		/* when the last hello went out */
 	uint32_t hello_rtt_ms;		/* and how long its answer took */
+	uint64_t noticed[TUNNEL_NOTICED];
+	char noticed_what[96];
+	uint64_t noticed_ms;
+	struct log_limit noticed_limit;
 	struct log_limit up_limit, down_limit, refused_limit;
 };
 
@@ -177,6 +183,37 @@ static void on_wake(void *ctx)
 	t->wake = true;
 }
 
+/* Something happened to the network: one line, and for the status. */
+static void notice(struct tunnel *t, enum tunnel_noticed kind,
+    const char *what)
+{
+	static const char *const events[] = {
+		[TUNNEL_NETWORK] = "network changed",
+		[TUNNEL_WAKE] = "woke up",
+		[TUNNEL_SILENCE] = "path silent"
+	};
+	unsigned suppressed;
+
+	t->noticed[kind]++;
+	t->noticed_ms = now(t);
+	snprintf(t->noticed_what, sizeof(t->noticed_what), "%s: %s",
+	    events[kind], what);
+	if (!log_allow(&t->noticed_limit, now(t), LOG_BURST, LOG_PER_MS,
+	    &suppressed))
+		return;
+	log_info("%s what=\"%s\"", events[kind], what);
+	log_suppressed(suppressed);
+}
+
+static void on_silence(void *ctx, uint64_t silent_ms)
+{
+	char what[64];
+
+	snprintf(what, sizeof(what), "nothing came for %" PRIu64 " ms",
+	    silent_ms);
+	notice(ctx, TUNNEL_SILENCE, what);
+}
+
 static uint32_t on_random(void *ctx)
 {
 	uint32_t bits;
@@ -192,6 +229,7 @@ static const struct lanes_ops lanes_ops = {
 	.cancel = on_cancel,
 	.on_state = on_state,
 	.on_wake = on_wake,
+	.on_silence = on_silence,
 	.random = on_random
 };
 
@@ -282,14 +320,30 @@ static void on_prepare(uv_prepare_t *prepare)
 	t->ops->on_stopped(t->ctx);	/* may free t: last */
 }
 
-static void on_network_change(void *ctx)
+/* What is connected now belongs to the past: begin anew, at once. */
+static void begin_anew(struct tunnel *t)
 {
-	struct tunnel *t = ctx;
-
-	log_info("network changed");
 	carrier_network_changed(t->carrier);
 	lanes_network_changed(t->lanes, now(t));
 	t->wake = true;
+}
+
+static void on_network_change(void *ctx, const char *what)
+{
+	notice(ctx, TUNNEL_NETWORK, what);
+	begin_anew(ctx);
+}
+
+/* Proxies and NATs have long forgotten what was connected before. */
+static void on_woken(void *ctx, enum sleepwatch_what what, uint64_t away_ms)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s for %" PRIu64 ".%" PRIu64 " s",
+	    what == SLEEPWATCH_SLEPT ? "the machine slept" :
+	    "this process did not run", away_ms / 1000, away_ms / 100 % 10);
+	notice(ctx, TUNNEL_WAKE, text);
+	begin_anew(ctx);
 }
 
 static void on_connection(void *ctx, struct listener *l, uv_tcp_t *tcp)
@@ -386,13 +440,17 @@ static int start_listeners(struct tunnel *t, char why[CONF_WHY_MAX])
 	return 0;
 }
 
-/* Without it the tunnel finds out by silence, only later. */
-static void start_netwatch(struct tunnel *t)
+/* Without these the tunnel finds out by silence, only later. */
+static void start_watches(struct tunnel *t)
 {
 	int rc = netwatch_new(&t->netwatch, t->loop, on_network_change, t);
 
 	if (rc != 0)
 		log_warn("network changes will not be noticed why=\"%s\"",
+		    err_text(rc));
+	rc = sleepwatch_new(&t->sleepwatch, t->loop, on_woken, t);
+	if (rc != 0)
+		log_warn("sleep will not be noticed why=\"%s\"",
 		    err_text(rc));
 }
 
@@ -437,7 +495,7 @@ int tunnel_new(struct tunnel **out, uv_loop_t *loop,
 	rc = start_listeners(t, why);
 	if (rc != 0)
 		goto fail;
-	start_netwatch(t);
+	start_watches(t);
 	*out = t;
 	return 0;
 
@@ -480,6 +538,7 @@ void tunnel_free(struct tunnel *t)
 	if (t == NULL)
 		return;
 	netwatch_free(t->netwatch);
+	sleepwatch_free(t->sleepwatch);
 	free_listeners(t);
 	guests_free(t->guests);		/* still uses the session */
 	carrier_free(t->carrier);	/* still uses the lanes' bodies */
@@ -503,6 +562,10 @@ void tunnel_get_info(struct tunnel *t, struct tunnel_info *out)
 	out->http = carrier_http_name(t->carrier);
 	out->rtt_ms = rtt_ms(t);
 	lanes_get_stats(t->lanes, &out->lanes);
+	memcpy(out->noticed, t->noticed, sizeof(out->noticed));
+	out->noticed_what = t->noticed_what;
+	out->noticed_ms = t->noticed_what[0] != '\0' ?
+	    now(t) - t->noticed_ms : 0;
 	out->has_session = session != NULL;
 	if (session != NULL)
 		session_get_stats(session, &out->streams);

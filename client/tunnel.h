@@ -42,6 +42,13 @@ void tunnel_stop(struct tunnel *t);
 void tunnel_free(struct tunnel *t);
 
 /* For the status. The strings live until the loop goes on. */
+enum tunnel_noticed {
+	TUNNEL_NETWORK,		/* another interface, address or route */
+	TUNNEL_WAKE,		/* the machine slept, or we were stopped */
+	TUNNEL_SILENCE,		/* longer than the round trips explain */
+	TUNNEL_NOTICED
+};
+
 struct tunnel_info {
 	bool up;
 	const char *reason;	/* of the last change, for people */
@@ -50,6 +57,10 @@ struct tunnel_info {
 	const char *url;
 	const char *http;	/* "HTTP/2", "" before the first response */
 	uint32_t rtt_ms;
+	/* What made us give up the connections, or doubt them, how often. */
+	uint64_t noticed[TUNNEL_NOTICED];
+	const char *noticed_what;	/* the last of it; "" for none */
+	uint64_t noticed_ms;		/* so long ago */
 	bool has_session;
 	struct lanes_stats lanes;
 	struct session_stats streams;	/* if has_session */

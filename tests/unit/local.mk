@@ -11,6 +11,7 @@ unit_tests = \
 	tests/unit/test_buf \
 	tests/unit/test_client_carrier \
 	tests/unit/test_client_setup \
+	tests/unit/test_client_sleepwatch \
 	tests/unit/test_client_status \
 	tests/unit/test_conf \
 	tests/unit/test_crypto \
@@ -47,6 +48,7 @@ TESTS += $(unit_tests)
 
 tests_unit_test_client_carrier_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
 tests_unit_test_client_setup_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
+tests_unit_test_client_sleepwatch_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
 tests_unit_test_client_status_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_devices_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_endpoint_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)

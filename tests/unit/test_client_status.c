@@ -10,7 +10,8 @@
 #include "tests/unit/unit.h"
 
 #define UP "{\"state\": \"up\", \"since_ms\": 61000, \"gateway\": \"https://g\"," \
-	" \"listeners\": [{\"address\": \"127.0.0.1:1352\", \"server\": null}]}"
+	" \"noticed\": {\"last\": \"network changed: route\"," \
+	" \"last_ms\": 3000}, \"listeners\": [{\"address\": \"127.0.0.1:1352\", \"server\": null}]}"
 
 /* What status_print writes goes here and not into the test's report. */
 static bool print(const char *text, bool *up, char *out, size_t out_len)
@@ -42,6 +43,7 @@ static void test_a_status_is_printed_for_people(void)
 	CU_ASSERT_TRUE(print(UP, &up, out, sizeof(out)));
 	CU_ASSERT_TRUE(up);
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "up for 1 min 1 s"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(out, "network changed: route, 3 s ago"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(out, "127.0.0.1:1352 for any server"));
 }
 

@@ -15,12 +15,20 @@
 
 #include "common/err.h"
 
-#define SETTLE_MS 300u		/* changes come in bursts */
+#define SETTLE_MS 100u		/* changes come in bursts */
+#define PAUSE_MS 500u		/* fresh connections need some time */
+#define RENEWED_CS 100u		/* after it was made, in 10 ms */
 #define BUFFER_SIZE 16384u
 
+#define CHANGED_LINK 1u
+#define CHANGED_ADDRESS 2u
+#define CHANGED_ROUTE 4u
+
 struct netwatch {
-	void (*on_change)(void *ctx);
+	void (*on_change)(void *ctx, const char *what);
 	void *ctx;
+	unsigned changed;	/* CHANGED_*, still to be told */
+	uint64_t told_ms;	/* when that was done last */
 	int fd;
 	bool polling;		/* poll and timer are initialised */
 	unsigned open_handles;
@@ -30,9 +38,30 @@ struct netwatch {
 
 static void on_settled(uv_timer_t *timer)
 {
+	static const char *const names[] = {
+		"nothing", "interface", "address", "interface, address",
+		"route", "interface, route", "address, route",
+		"interface, address, route"
+	};
 	struct netwatch *w = timer->data;
+	const char *what = names[w->changed];
 
-	w->on_change(w->ctx);
+	w->changed = 0;
+	w->told_ms = uv_now(timer->loop);
+	w->on_change(w->ctx, what);
+}
+
+/* Soon, but a network that does not come to rest must not stop everything. */
+static void note(struct netwatch *w, unsigned changed)
+{
+	uint64_t now_ms = uv_now(w->timer.loop), at = now_ms + SETTLE_MS;
+
+	w->changed |= changed;
+	if (uv_is_active((uv_handle_t *)&w->timer))
+		return;
+	if (w->told_ms != 0 && at < w->told_ms + PAUSE_MS)
+		at = w->told_ms + PAUSE_MS;
+	uv_timer_start(&w->timer, on_settled, at - now_ms, 0);
 }
 
 /* Interface changes count unless they are the loopback's, or only counters. */
@@ -47,12 +76,31 @@ static bool link_matters(const struct nlmsghdr *h)
 	return h->nlmsg_type == RTM_DELLINK || info->ifi_change != 0;
 }
 
+/* A router's advertisements only renew an IPv6 address, every few minutes. */
+static bool is_renewed(const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *info = NLMSG_DATA(h);
+	const struct rtattr *a = IFA_RTA(info);
+	int left = (int)IFA_PAYLOAD(h);
+
+	for (; RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+		const struct ifa_cacheinfo *cache = RTA_DATA(a);
+
+		if (a->rta_type == IFA_CACHEINFO &&
+		    RTA_PAYLOAD(a) >= sizeof(*cache))
+			return cache->tstamp - cache->cstamp >= RENEWED_CS;
+	}
+	return false;
+}
+
 static bool address_matters(const struct nlmsghdr *h)
 {
 	const struct ifaddrmsg *info = NLMSG_DATA(h);
 	char name[IF_NAMESIZE];
 
 	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return false;
+	if (h->nlmsg_type == RTM_NEWADDR && is_renewed(h))
 		return false;
 	return if_indextoname(info->ifa_index, name) == NULL ||
 	    strcmp(name, "lo") != 0;
@@ -69,60 +117,62 @@ static bool route_matters(const struct nlmsghdr *h)
 	    (info->rtm_flags & RTM_F_CLONED) == 0;
 }
 
-static bool message_matters(const struct nlmsghdr *h)
+/* CHANGED_* of one message, 0 if it does not matter. */
+static unsigned message_changed(const struct nlmsghdr *h)
 {
 	switch (h->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		return link_matters(h);
+		return link_matters(h) ? CHANGED_LINK : 0;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
-		return address_matters(h);
+		return address_matters(h) ? CHANGED_ADDRESS : 0;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
-		return route_matters(h);
+		return route_matters(h) ? CHANGED_ROUTE : 0;
 	default:
-		return false;
+		return 0;
 	}
 }
 
-/* Does any message of a datagram matter? */
-static bool datagram_matters(const void *data, size_t left)
+/* And of all messages of a datagram. */
+static unsigned datagram_changed(const void *data, size_t left)
 {
+	unsigned changed = 0;
+
 	while (left >= sizeof(struct nlmsghdr)) {
 		const struct nlmsghdr *h = data;
 		size_t step;
 
 		if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > left)
-			return false;
-		if (message_matters(h))
-			return true;
+			return changed;
+		changed |= message_changed(h);
 		step = NLMSG_ALIGN(h->nlmsg_len);
 		if (step >= left)
-			return false;
+			return changed;
 		data = (const char *)data + step;
 		left -= step;
 	}
-	return false;
+	return changed;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct netwatch *w = poll->data;
 	_Alignas(struct nlmsghdr) char buffer[BUFFER_SIZE];
-	bool matters = false;
+	unsigned changed = 0;
 	ssize_t n;
 
 	(void)events;
 	while ((n = recv(w->fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0)
-		matters = datagram_matters(buffer, (size_t)n) || matters;
+		changed |= datagram_changed(buffer, (size_t)n);
 	/* The kernel had more to tell than fitted: something has changed. */
 	if (n < 0 && errno == ENOBUFS)
-		matters = true;
+		changed = CHANGED_LINK | CHANGED_ADDRESS | CHANGED_ROUTE;
 	if (status < 0)
 		uv_poll_stop(poll);
-	if (matters)
-		uv_timer_start(&w->timer, on_settled, SETTLE_MS, 0);
+	if (changed != 0)
+		note(w, changed);
 }
 
 static int open_netlink(void)
@@ -147,7 +197,7 @@ static int open_netlink(void)
 }
 
 int netwatch_new(struct netwatch **out, uv_loop_t *loop,
-    void (*on_change)(void *ctx), void *ctx)
+    void (*on_change)(void *ctx, const char *what), void *ctx)
 {
 	struct netwatch *w = calloc(1, sizeof(*w));
 
