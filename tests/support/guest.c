@@ -72,13 +72,14 @@ enum phase { PHASE_CONNECT, PHASE_GREETING, PHASE_MAIN, PHASE_VERDICT,
 
 struct guest {
 	uv_loop_t loop;
-	uv_timer_t deadline;
+	uv_timer_t deadline, reporter;
 	uv_signal_t go_on;
 	size_t play;			/* index into plays */
 	struct sockaddr_storage to;
 	const char *server, *hex;
 	uint64_t connections, count, up, down, bytes, ms, interval_ms;
 	uint64_t stall_after, stall_ms, dribble_ms, timeout_s, seed;
+	uint64_t progress_ms, reported;
 	bool server_stalls, resets_ok;
 	struct call *calls;
 	uint64_t left, held, stalled;
@@ -112,6 +113,7 @@ static void all_done(struct guest *g)
 {
 	g->tally.ended_ns = uv_hrtime();
 	uv_close((uv_handle_t *)&g->deadline, NULL);
+	uv_close((uv_handle_t *)&g->reporter, NULL);
 	uv_close((uv_handle_t *)&g->go_on, NULL);
 }
 
@@ -163,6 +165,28 @@ static void on_deadline(uv_timer_t *timer)
 			continue;
 		complain(&g->calls[i], "not done within --timeout");
 	}
+}
+
+/* How far all connections together have come, for tests that wait for that. */
+static void on_progress(uv_timer_t *timer)
+{
+	struct guest *g = timer->data;
+	uint64_t sent = g->tally.bytes_up, received = g->tally.bytes_down;
+
+	for (uint64_t i = 0; i < g->connections; i++) {
+		const struct call *c = &g->calls[i];
+
+		if (c->phase == PHASE_DONE || c->peer == NULL)
+			continue;
+		sent += peer_sent(c->peer);
+		received += peer_received(c->peer);
+	}
+	if (sent + received == g->reported)
+		return;
+	g->reported = sent + received;
+	printf("progress sent=%" PRIu64 " received=%" PRIu64 "\n", sent,
+	    received);
+	fflush(stdout);
 }
 
 /* ---- stalls ----------------------------------------------------------- */
@@ -683,6 +707,7 @@ static void usage(FILE *to)
 	    "                    is printed)\n"
 	    "  --server-stalls   it is the server that does so\n"
 	    "  --dribble-ms N    send the first packet byte by byte\n"
+	    "  --progress-ms N   print bytes sent and received so often\n"
 	    "  --resets-ok       a reset is counted, and no failure\n"
 	    "  --hex BYTES       for raw\n"
 	    "  --seed N          of the patterns; 1\n"
@@ -711,6 +736,7 @@ static const struct option known[] = {
 	{ "stall-ms", required_argument, NULL, 'l' },
 	{ "server-stalls", no_argument, NULL, 'S' },
 	{ "dribble-ms", required_argument, NULL, 'D' },
+	{ "progress-ms", required_argument, NULL, 'p' },
 	{ "resets-ok", no_argument, NULL, 'R' },
 	{ "hex", required_argument, NULL, 'x' },
 	{ "seed", required_argument, NULL, 'e' },
@@ -733,6 +759,7 @@ static uint64_t *number_of(struct guest *g, int c)
 	case 'a': return &g->stall_after;
 	case 'l': return &g->stall_ms;
 	case 'D': return &g->dribble_ms;
+	case 'p': return &g->progress_ms;
 	case 'e': return &g->seed;
 	case 't': return &g->timeout_s;
 	default: return NULL;
@@ -798,8 +825,12 @@ int main(int argc, char **argv)
 	g.calls = calloc(g.connections, sizeof(*g.calls));
 	if (g.calls == NULL)
 		return 1;
-	g.deadline.data = g.go_on.data = &g;
+	g.deadline.data = g.reporter.data = g.go_on.data = &g;
 	uv_timer_init(&g.loop, &g.deadline);
+	uv_timer_init(&g.loop, &g.reporter);
+	if (g.progress_ms > 0)
+		uv_timer_start(&g.reporter, on_progress, g.progress_ms,
+		    g.progress_ms);
 	uv_timer_start(&g.deadline, on_deadline, g.timeout_s * 1000, 0);
 	uv_signal_init(&g.loop, &g.go_on);
 	uv_signal_start(&g.go_on, on_go_on, SIGUSR1);
