@@ -100,13 +100,20 @@ def large(plain=GIB, sanitized=64 * MIB, build=None):
 class Tap:
     """One line per check; goes on after a failure."""
 
-    def __init__(self):
+    def __init__(self, timeout=TEST_TIMEOUT_S):
         self.count = 0
         self.failed = 0
+        self.timeout = int(timeout)
         signal.signal(signal.SIGTERM, _interrupted)
         signal.signal(signal.SIGINT, _interrupted)
-        signal.signal(signal.SIGALRM, _too_long)
-        signal.alarm(TEST_TIMEOUT_S)
+        signal.signal(signal.SIGALRM, self._too_long)
+        signal.alarm(self.timeout)
+
+    def _too_long(self, signum, frame):
+        print("Bail out! the test took longer than %d s" % self.timeout,
+              flush=True)
+        traceback.print_stack(frame)
+        raise SystemExit(1)
 
     def note(self, text):
         for line in str(text).splitlines():
@@ -144,13 +151,6 @@ class Tap:
 
 def _interrupted(signum, frame):
     raise SystemExit("interrupted by signal %d" % signum)
-
-
-def _too_long(signum, frame):
-    print("Bail out! the test took longer than %d s" % TEST_TIMEOUT_S,
-          flush=True)
-    traceback.print_stack(frame)
-    raise SystemExit(1)
 
 
 def expect(condition, text):
@@ -382,7 +382,7 @@ http {
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     server {
-        listen 127.0.0.1:%(port)d ssl%(http2)s;
+        listen %(address)s:%(port)d ssl%(http2)s;
         ssl_certificate %(ca)s/server.crt;
         ssl_certificate_key %(ca)s/server.key;
         location / {
@@ -397,22 +397,23 @@ http {
 class Nginx(Process):
     """nginx with its default proxy settings in front of the gateway."""
 
-    def __init__(self, directory, conf, port):
+    def __init__(self, directory, address, port, within=()):
+        self.host = address
         self.port = port
         self.directory = directory
         super().__init__("nginx", [
-            shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
+            *within, shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
             or "nginx", "-p", str(directory), "-c", "nginx.conf",
             "-e", "stderr"], directory)
-        self._wait_listening(conf)
+        self._wait_listening()
 
-    def _wait_listening(self, conf):
+    def _wait_listening(self):
         def connects():
             if not self.running():
                 raise Failure("nginx ended:\n" + self.tail())
             with socket.socket() as s:
                 s.settimeout(1)
-                return s.connect_ex(("127.0.0.1", self.port)) == 0
+                return s.connect_ex((self.host, self.port)) == 0
         wait_until(connects, lambda: "nginx listens\n" + self.tail())
 
     def requests(self):
@@ -429,6 +430,9 @@ Tunnel = collections.namedtuple(
 
 class World:
     """A directory, the programs started in it, and their end."""
+
+    web_address = "127.0.0.1"
+    web_host = "localhost"
 
     def __init__(self, tap, name, build=None):
         self.tap = tap
@@ -496,6 +500,13 @@ class World:
         self.processes.append(process)
         return process
 
+    def within(self, kind):
+        """
+        What a program is started by: nothing, unless a kind of world has
+        "client", "guest", "gateway" or "nginx" elsewhere.
+        """
+        return []
+
     def program(self, path):
         return self.build / path
 
@@ -529,7 +540,8 @@ class World:
                                   *options], self.directory, self.env))
 
     def guest_start(self, scenario, address, **options):
-        argv = [self.program("tests/support/guest"), scenario, address]
+        argv = [*self.within("guest"), self.program("tests/support/guest"),
+                scenario, address]
         options.setdefault("timeout", int(patience(120)))
         for key, value in options.items():
             argv.append("--" + key.replace("_", "-"))
@@ -571,9 +583,9 @@ class World:
                      "-keyout", at / "ca.key",
                      "-out", at / "ca.crt")
         (at / "san.cnf").write_text(
-            "subjectAltName=DNS:localhost,IP:127.0.0.1\n"
+            "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:%s\n"
             "authorityKeyIdentifier=keyid\n"
-            "subjectKeyIdentifier=hash\n")
+            "subjectKeyIdentifier=hash\n" % self.web_address)
         self.run("openssl", "req", *curve, "-subj", "/CN=" + common_name,
                  "-keyout", at / "server.key", "-out", at / "server.csr")
         self.run("openssl", "x509", "-req", "-in", at / "server.csr",
@@ -639,8 +651,8 @@ class World:
         """Start it with the configuration written before."""
         p = self._keep(Process(
             self._name("gateway"),
-            [self.program("server/nrpc-gateway"), "run", "--config",
-             self.gateway_dir / "gateway.conf", *options],
+            [*self.within("gateway"), self.program("server/nrpc-gateway"),
+             "run", "--config", self.gateway_dir / "gateway.conf", *options],
             self.gateway_dir, self.env))
         p.wait_line(r"\bready\b")
         return p
@@ -671,6 +683,7 @@ class World:
             self.port()
         (at / "nginx.conf").write_text(NGINX_CONF % {
             "user": "user nobody nogroup;" if self.is_root else "",
+            "address": self.web_address,
             "port": self.nginx_port,
             "http2": " http2" if http2 else "",
             "ca": self.directory / "ca",
@@ -681,7 +694,8 @@ class World:
 
     def nginx(self):
         at = self.directory / "nginx"
-        return self._keep(Nginx(at, at / "nginx.conf", self.nginx_port))
+        return self._keep(Nginx(at, self.web_address, self.nginx_port,
+                                self.within("nginx")))
 
     # -- the client --
 
@@ -690,7 +704,7 @@ class World:
                     name="client"):
         """listens: list of (address, server or "auto")."""
         lines = ["[gateway]",
-                 "url = https://localhost:%d%s" % (port, path),
+                 "url = https://%s:%d%s" % (self.web_host, port, path),
                  "key = %s" % (gateway_key or self.gateway_key),
                  "ca_file = %s" % (self.directory / "ca" / "ca.crt"),
                  "http = %s" % http,
@@ -710,7 +724,8 @@ class World:
     def client(self, conf, up=True):
         p = self._keep(Process(
             self._name("client"),
-            [self.program("client/nrpc-tunnel"), "run", "--config", conf],
+            [*self.within("client"), self.program("client/nrpc-tunnel"),
+             "run", "--config", conf],
             self.directory, self.env))
         p.wait_line(r"\bready\b")
         if up:

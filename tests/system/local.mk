@@ -9,15 +9,19 @@ system_tests = \
 	tests/system/drain-and-reload.test \
 	tests/system/exchange-cost.test \
 	tests/system/gateway-restarted.test \
+	tests/system/linger.test \
 	tests/system/many-streams.test \
 	tests/system/nginx-restarted.test \
 	tests/system/nrpc-answer.test \
+	tests/system/roaming.test \
 	tests/system/routing.test \
+	tests/system/sleep.test \
 	tests/system/stalled-reader.test
 
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
-	tests/system/harness.py
+	tests/system/harness.py \
+	tests/system/roads.py
 
 # They measure time and memory: beside other tests, but one after the other.
 TEST_LOG_COMPILER = $(FLOCK) $(PYTHON) -B
