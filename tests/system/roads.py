@@ -236,7 +236,10 @@ def gap(w):
     w.arrive(where, address)
 
 
-CHANGES = [another_network, another_translation, slow_network, gap]
+# A repetition elsewhere may hit on a connection that is new by chance, but
+# not twice in a row.
+CHANGES = [another_network, another_translation, another_translation,
+           slow_network, gap]
 
 
 # ---- how far a guest has come -----------------------------------------------
