@@ -306,11 +306,21 @@ static uint64_t ack_at(const struct lanes *l)
 	    session_ack_at(l->session);
 }
 
+/* When one is to be sent only to be answered. */
+static uint64_t check_at(const struct lanes *l)
+{
+	return free_lane(l) == SESSION_LANES ? UINT64_MAX : lanes_check_at(l);
+}
+
 static void park(struct lanes *l, uint64_t now_ms)
 {
+	bool check = now_ms >= check_at(l);
+
+	if (check)
+		l->checked_ms = now_ms;
 	if (now_ms >= park_at(l))
 		lanes_start(l, free_lane(l), TAKE_QUICK, true, now_ms);
-	else if (now_ms >= ack_at(l))
+	else if (check || now_ms >= ack_at(l))
 		lanes_start(l, free_lane(l), TAKE_NOTHING, false, now_ms);
 }
 
@@ -461,6 +471,7 @@ uint64_t lanes_deadline(const struct lanes *l)
 	if (!probing(l)) {
 		sooner(&at, park_at(l));
 		sooner(&at, ack_at(l));
+		sooner(&at, check_at(l));
 		sooner(&at, hedge_at(l));
 		sooner(&at, lanes_doubt_at(l));
 	} else {

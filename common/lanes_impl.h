@@ -74,7 +74,10 @@ struct lanes {
 	struct backoff backoff;
 
 	uint64_t heard_ms;		/* the last byte of any response */
+	uint64_t bulk_ms;		/* when data of bulk came last */
+	uint64_t checked_ms;		/* when a pause in bulk was looked into */
 	bool doubting;			/* silence began the first round */
+	bool guessing;			/* only of a question */
 	unsigned doubt_shift;		/* for what was a false alarm */
 	unsigned hello_silences;	/* hellos not answered, in a row */
 
@@ -149,11 +152,20 @@ void lanes_set_state(struct lanes *l, enum lanes_state state,
 /* So long is a fresh connection given before another one is tried. */
 uint64_t lanes_patience(const struct lanes *l);
 
+/*
+ * When to ask for a sign of life: bulk came, and now nothing does. It may be
+ * over, or the responses with more of it are lost; held exchanges do not tell.
+ */
+uint64_t lanes_check_at(const struct lanes *l);
+
 /* When the silence is longer than the path's round trips explain. */
 uint64_t lanes_doubt_at(const struct lanes *l);
 
 /* Try a fresh connection if that time has come. */
 void lanes_doubt(struct lanes *l, uint64_t now_ms);
+
+/* A fresh connection has brought an answer. */
+void lanes_doubt_over(struct lanes *l);
 
 /* Part of a response has come. */
 void lanes_heard(struct lanes *l, const struct slot *s, uint64_t now_ms);

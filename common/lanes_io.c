@@ -28,6 +28,7 @@
 #define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
 #define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define BULK_ANSWER STREAM_BULK_BYTES	/* a larger response is bulk */
+#define CHECK_BYTES 1024u	/* at once: more than ACKs and an END */
 #define FAR_BYTES 262144u	/* bulk worth several connections */
 
 int lanes_body(struct slot *s, size_t len)
@@ -299,6 +300,8 @@ static void note_answer(struct lanes *l, unsigned lane, size_t len,
 		l->poured = s->answer_bytes;
 	l->poured += len;
 	l->poured_ms = now_ms;
+	if (len > CHECK_BYTES)
+		l->bulk_ms = now_ms;
 }
 
 static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
@@ -480,7 +483,7 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 	if (l->rounds > 0 && s->probe)
 		doubt_older(l, s);
 	l->rounds = 0;
-	l->doubting = false;
+	lanes_doubt_over(l);
 	l->retry_ms = 0;
 	l->alive_ms = now_ms;
 	backoff_reset(&l->backoff);

@@ -10,6 +10,7 @@
 #define PATIENCE_RTTS 4u	/* a new connection takes no more */
 #define RTT_UNKNOWN_MS 500u
 #define SHIFT_MAX 3u		/* after false alarms: eight times */
+#define CHECK_MS 200u		/* and two round trips, after the last bulk */
 #define SLOW_BYTES_PER_MS 32u	/* what a slow path sends at least */
 
 uint64_t lanes_patience(const struct lanes *l)
@@ -57,6 +58,17 @@ static uint64_t question_due_at(const struct lanes *l)
 	return from + (lanes_patience(l) << l->doubt_shift);
 }
 
+uint64_t lanes_check_at(const struct lanes *l)
+{
+	uint64_t rtt = session_rtt_ms(l->session);
+
+	if (l->bulk_ms <= l->checked_ms)
+		return UINT64_MAX;
+	if (rtt == UINT64_MAX)
+		rtt = RTT_UNKNOWN_MS;
+	return l->heard_ms + CHECK_MS + 2 * rtt;
+}
+
 uint64_t lanes_doubt_at(const struct lanes *l)
 {
 	uint64_t at, least;
@@ -77,8 +89,10 @@ void lanes_doubt(struct lanes *l, uint64_t now_ms)
 {
 	if (now_ms < lanes_doubt_at(l))
 		return;
-	if (now_ms >= question_due_at(l) && l->doubt_shift < SHIFT_MAX)
-		l->doubt_shift++;	/* perhaps Domino was just slow */
+	/* Perhaps Domino is just slow. */
+	l->guessing = now_ms >= question_due_at(l);
+	if (l->guessing && l->doubt_shift < SHIFT_MAX)
+		l->doubt_shift++;
 	l->doubting = true;
 	l->rounds = 1;
 	l->round_ms = l->failing_ms = now_ms;
@@ -86,6 +100,13 @@ void lanes_doubt(struct lanes *l, uint64_t now_ms)
 	l->stats.silences++;
 	if (l->ops->on_silence != NULL)
 		l->ops->on_silence(l->ctx, now_ms - l->heard_ms);
+}
+
+void lanes_doubt_over(struct lanes *l)
+{
+	if (l->doubting && !l->guessing)
+		l->doubt_shift = 0;	/* it was justified */
+	l->doubting = false;
 }
 
 void lanes_heard(struct lanes *l, const struct slot *s, uint64_t now_ms)

@@ -87,8 +87,11 @@ static void gather_storm(struct world *w, struct weather *all)
 static bool watch_rest(struct world *w)
 {
 	uint64_t posts = w->net.posts, runs = w->runs;
-	/* Three a minute, and one that the storm's last exchange caused. */
-	uint64_t most = IDLE_MS / 20000 + 1;
+	/*
+	 * Three a minute, one that the storm's last exchange caused, and one
+	 * that looks into the pause after bulk.
+	 */
+	uint64_t most = IDLE_MS / 20000 + 2;
 	uint64_t patience = w->faults.path.silence_ms;
 
 	most += 3 * (IDLE_MS / w->client.rekey_ms);

@@ -28,6 +28,7 @@ static unsigned posts, moves, cancels, states, silences;
 static enum lanes_state state;
 static char why[256];
 static uint64_t reset_code;
+static struct stream *far_end;	/* the one opened last, at the gateway */
 
 /* ---- gateway ---------------------------------------------------------- */
 
@@ -91,6 +92,7 @@ static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
 	(void)name;
 	(void)len;
 	stream_attach(st, &far_ops, NULL);
+	far_end = st;
 	CU_ASSERT_EQUAL(stream_write(st, "welcome", 7), 7);
 }
 
@@ -763,6 +765,49 @@ static void test_a_path_that_was_only_slow_is_kept(void)
 	teardown();
 }
 
+static void drop_data(void *user, struct stream *st)
+{
+	const uint8_t *p;
+	size_t n;
+
+	(void)user;
+	while ((n = stream_peek(st, &p)) > 0)
+		stream_consume(st, n);
+}
+
+/* Held exchanges do not tell whether there is more, or it is lost. */
+static void test_a_pause_in_bulk_is_looked_into_once(void)
+{
+	static const struct stream_ops drop_ops = { drop_data, ignore,
+	    on_reset };
+	static uint8_t bulk[32768];
+	unsigned before;
+
+	setup();
+	settle();
+	stream_attach(open_stream(), &drop_ops, NULL);
+	settle();
+	for (int i = 0; i < 16; i++) {
+		(void)stream_write(far_end, bulk, sizeof(bulk));
+		settle();
+		settle();
+	}
+	pass(100);		/* whatever is to be acknowledged */
+	settle();
+	settle();
+	before = posts;
+	CU_ASSERT_TRUE(pass_until_more(&posts, 5000) <= 1500);
+	CU_ASSERT_EQUAL(posts, before + 1);
+	for (int i = 0; i < 150; i++) {
+		now_ms += 20;		/* its answer takes a while */
+		settle();
+		pass(100);
+	}
+	/* One more is parked for bulk, and one lets go of those held. */
+	CU_ASSERT_TRUE(posts <= before + 3);
+	teardown();
+}
+
 static void test_an_answer_in_time_raises_no_doubt(void)
 {
 	setup_silent_renewal();
@@ -955,6 +1000,8 @@ int main(void)
 		    test_silence_is_doubted_and_nothing_given_up_yet },
 		{ "a path that was only slow is kept",
 		    test_a_path_that_was_only_slow_is_kept },
+		{ "a pause in bulk is looked into, once",
+		    test_a_pause_in_bulk_is_looked_into_once },
 		{ "an answer in time raises no doubt",
 		    test_an_answer_in_time_raises_no_doubt },
 		{ "another connection is tried before the first fails",
