@@ -4,6 +4,10 @@ common_libengine_a_CPPFLAGS = $(AM_CPPFLAGS) $(GNUTLS_CFLAGS) $(NETTLE_CFLAGS)
 common_libengine_a_SOURCES = \
 	common/backoff.c \
 	common/backoff.h \
+	common/bucket.c \
+	common/bucket.h \
+	common/budget.c \
+	common/budget.h \
 	common/buf.c \
 	common/buf.h \
 	common/crypto.c \
@@ -17,6 +21,7 @@ common_libengine_a_SOURCES = \
 	common/frame.h \
 	common/gate.c \
 	common/gate.h \
+	common/gate_device.c \
 	common/gate_exchange.c \
 	common/gate_hello.c \
 	common/gate_impl.h \

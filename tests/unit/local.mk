@@ -8,6 +8,8 @@ LDADD = tests/unit/libunit.a $(COMMON_LDADD) $(JANSSON_LIBS) $(CUNIT_LIBS)
 
 unit_tests = \
 	tests/unit/test_backoff \
+	tests/unit/test_bucket \
+	tests/unit/test_budget \
 	tests/unit/test_buf \
 	tests/unit/test_client_carrier \
 	tests/unit/test_client_setup \
