@@ -16,6 +16,8 @@ void gate_defaults(struct gate_config *c)
 	session_defaults(&c->session, false);
 	c->max_sessions = 10000;
 	c->max_device_sessions = 8;
+	c->max_device_memory = 64u << 20;
+	c->max_memory = 512u << 20;
 	c->linger_ms = 15 * 60 * 1000;
 	c->unconfirmed_ms = 30 * 1000;
 	c->hold_max_ms = 30 * 1000;
@@ -33,6 +35,7 @@ int gate_new(struct gate **out, const struct gate_config *c,
 	if (g == NULL)
 		return ERR_NOMEM;
 	g->cfg = *c;
+	g->budget.max = c->max_memory;
 	g->ops = ops;
 	g->ctx = ctx;
 	*out = g;
@@ -59,6 +62,7 @@ void gate_reconfigure(struct gate *g, const struct gate_config *c)
 
 	g->cfg = *c;
 	g->cfg.keys = keys;
+	g->budget.max = c->max_memory;
 	crypto_wipe(&keys, sizeof(keys));
 }
 
@@ -113,6 +117,7 @@ static void list_append(struct gate_session *gs)
 	else
 		l->head = gs;
 	l->tail = gs;
+	(*gate_device_count(gs))++;
 }
 
 static void list_remove(struct gate_session *gs)
@@ -127,6 +132,7 @@ static void list_remove(struct gate_session *gs)
 		gs->next->prev = gs->prev;
 	else
 		l->tail = gs->prev;
+	(*gate_device_count(gs))--;
 }
 
 void gate_session_used(struct gate_session *gs, uint64_t now_ms)
@@ -205,18 +211,21 @@ int gate_session_new(struct gate_session **out, struct gate *g,
     uint64_t now_ms)
 {
 	struct gate_session *gs = calloc(1, sizeof(*gs));
+	struct session_config limits = g->cfg.session;
 	int rc;
 
 	if (gs == NULL)
 		return ERR_NOMEM;
-	rc = session_new(&gs->session, id, &g->cfg.session, &session_ops, gs);
-	if (rc != 0) {
-		free(gs);
-		return rc;
-	}
 	gs->g = g;
 	memcpy(gs->id, id, sizeof(gs->id));
 	memcpy(gs->key, key, sizeof(gs->key));
+	rc = gate_device_join(gs);
+	if (rc != 0)
+		goto fail;
+	limits.budget = &gs->owner->budget;
+	rc = session_new(&gs->session, id, &limits, &session_ops, gs);
+	if (rc != 0)
+		goto fail;
 	gs->device = device;
 	gs->held.tail = &gs->held.head;
 	gs->bulk.tail = &gs->bulk.head;
@@ -229,6 +238,13 @@ int gate_session_new(struct gate_session **out, struct gate *g,
 	g->session_count++;
 	*out = gs;
 	return 0;
+
+fail:
+	session_free(gs->session);
+	if (gs->owner != NULL)
+		gate_device_leave(gs);
+	free(gs);
+	return rc;
 }
 
 void gate_session_free(struct gate_session *gs)
@@ -251,6 +267,7 @@ void gate_session_free(struct gate_session *gs)
 	g->session_count--;
 	session_close_streams(gs->session, STREAM_SESSION_LOST);
 	session_free(gs->session);
+	gate_device_leave(gs);
 	crypto_wipe(gs->reply, sizeof(gs->reply));
 	free(gs);
 }
@@ -341,25 +358,28 @@ void gate_session_close(struct gate_session *gs, uint64_t code,
 unsigned gate_close_device(struct gate *g, const uint8_t key[32],
     uint64_t code, const char *text)
 {
-	struct gate_list *lists[] = { &g->live, &g->fresh };
-	struct gate_session *gs, *next;
+	const struct gate_device *d = gate_device_find(g, key);
+	struct gate_session *gs = d == NULL ? NULL : d->sessions;
 	unsigned n = 0;
 
-	for (size_t i = 0; i < 2; i++)
-		for (gs = lists[i]->head; gs != NULL; gs = next) {
-			next = gs->next;
-			if (key != NULL &&
-			    memcmp(gs->key, key, sizeof(gs->key)) != 0)
-				continue;
-			gate_session_close(gs, code, text);
-			n++;
-		}
+	for (; gs != NULL; gs = gs->device_next) {
+		if (gs->ended)
+			continue;
+		gate_session_close(gs, code, text);
+		n++;
+	}
 	return n;
 }
 
 unsigned gate_close_all(struct gate *g, uint64_t code, const char *text)
 {
-	return gate_close_device(g, NULL, code, text);
+	struct gate_list *lists[] = { &g->live, &g->fresh };
+	unsigned n = 0;
+
+	for (size_t i = 0; i < 2; i++)
+		for (; lists[i]->head != NULL; n++)
+			gate_session_close(lists[i]->head, code, text);
+	return n;
 }
 
 void gate_drain(struct gate *g)
@@ -373,6 +393,7 @@ void gate_get_stats(const struct gate *g, struct gate_stats *out)
 	struct session_stats s;
 
 	*out = g->stats;
+	out->memory = g->budget.used;
 	for (gs = g->live.head; gs != NULL; gs = gs->next) {
 		session_get_stats(gs->session, &s);
 		out->sessions++;

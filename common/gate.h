@@ -41,6 +41,11 @@ struct gate_ops {
 	void (*on_wake)(void *ctx);
 	/* A cap was reached, or a hello refused: one line for the log. */
 	void (*on_note)(void *ctx, const char *line);
+	/*
+	 * A whole hello is there: may it cost us the key agreement? False: it is
+	 * refused like everything that is none. NULL: always.
+	 */
+	bool (*may_hello)(void *ctx);
 };
 
 struct gate_config {
@@ -48,6 +53,8 @@ struct gate_config {
 	struct session_config session;
 	unsigned max_sessions;		/* all together: 10000 */
 	unsigned max_device_sessions;	/* of one device: 8 */
+	uint64_t max_device_memory;	/* bytes in its sessions: 64 MiB */
+	uint64_t max_memory;		/* in all sessions: 512 MiB */
 	uint64_t linger_ms;		/* 15 min */
 	uint64_t unconfirmed_ms;	/* for the first record: 30 s */
 	uint64_t hold_max_ms;		/* 30 s */
@@ -88,6 +95,13 @@ void gate_exchange_body(struct gate_exchange *x, const uint8_t *data,
 void gate_exchange_body_end(struct gate_exchange *x, uint64_t now_ms);
 
 enum gate_state gate_exchange_state(const struct gate_exchange *x);
+
+/*
+ * Did something in it open under a device's keys that could not be a
+ * repetition, or is there an answer to its hello? Until then it may come from
+ * anybody.
+ */
+bool gate_exchange_is_known(const struct gate_exchange *x);
 
 /*
  * Bytes of the response into out; whole records, so room should be at least
@@ -136,6 +150,8 @@ void gate_drain(struct gate *g);
 struct gate_stats {
 	unsigned sessions, streams, exchanges, held;
 	uint64_t hellos, refused, bytes_in, bytes_out;
+	uint64_t limited;		/* hellos that may_hello turned away */
+	uint64_t memory;		/* bytes that count for max_memory */
 };
 void gate_get_stats(const struct gate *g, struct gate_stats *out);
 

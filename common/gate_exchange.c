@@ -316,3 +316,8 @@ enum gate_state gate_exchange_state(const struct gate_exchange *x)
 {
 	return x->state;
 }
+
+bool gate_exchange_is_known(const struct gate_exchange *x)
+{
+	return x->reply_len > 0 || (x->head && !x->stale);
+}

@@ -9,35 +9,35 @@
 
 #include "common/err.h"
 
-/* Sessions of one device that wait for their first record. */
-#define FRESH_PER_DEVICE 4u
+/* Sessions of one device that wait for their first record, at least. */
+#define FRESH_MIN 4u
 
-/* The oldest of a device's sessions in a list, and how many there are. */
-static unsigned count_device(const struct gate_list *l,
-    const uint8_t key[32], struct gate_session **oldest)
+/*
+ * Room for one more that waits for its first record? As many as the device may
+ * have sessions, so that those that it begins at the same time do not push
+ * each other out; beyond, the oldest goes, so that whoever repeats hellos
+ * that he has recorded keeps nobody out for long.
+ */
+static void make_fresh_room(struct gate *g, const uint8_t key[32])
 {
-	struct gate_session *gs;
-	unsigned n = 0;
+	const struct gate_device *d = gate_device_find(g, key);
+	unsigned max = g->cfg.max_device_sessions;
 
-	*oldest = NULL;
-	for (gs = l->head; gs != NULL; gs = gs->next) {
-		if (memcmp(gs->key, key, sizeof(gs->key)) != 0)
-			continue;
-		if (n++ == 0)
-			*oldest = gs;
-	}
-	return n;
+	if (max < FRESH_MIN)
+		max = FRESH_MIN;
+	if (d == NULL || d->fresh < max)
+		return;
+	gate_note(g, "limit reached limit=max_device_sessions value=%u "
+	    "waiting=%u", g->cfg.max_device_sessions, d->fresh);
+	gate_session_free(gate_device_oldest(d, &g->fresh));
 }
 
 /* Room for one more session? */
 static enum hello_status make_room(struct gate *g, const uint8_t key[32])
 {
-	struct gate_session *oldest;
-
 	if (g->draining)
 		return HELLO_BUSY;
-	if (count_device(&g->fresh, key, &oldest) >= FRESH_PER_DEVICE)
-		gate_session_free(oldest);
+	make_fresh_room(g, key);
 	/* Those that have ended are kept for politeness only. */
 	while (g->session_count >= g->cfg.max_sessions &&
 	    g->ended.head != NULL)
@@ -57,15 +57,13 @@ static enum hello_status make_room(struct gate *g, const uint8_t key[32])
 void gate_hello_confirmed(struct gate_session *gs)
 {
 	struct gate *g = gs->g;
-	struct gate_session *oldest;
 
-	if (count_device(&g->live, gs->key, &oldest) <=
-	    g->cfg.max_device_sessions)
+	if (gs->owner->live <= g->cfg.max_device_sessions)
 		return;
 	gate_note(g, "limit reached limit=max_device_sessions value=%u",
 	    g->cfg.max_device_sessions);
-	gate_session_close(oldest, SESSION_REPLACED,
-	    "too many sessions of this device");
+	gate_session_close(gate_device_oldest(gs->owner, &g->live),
+	    SESSION_REPLACED, "too many sessions of this device");
 }
 
 /* A hello for a session that is there: may it change its keys? */
@@ -186,6 +184,15 @@ static void admit(struct gate_exchange *x, struct noise *state,
 	answer(x, gs, state, h, status);
 }
 
+/* What follows takes time: is it granted? */
+static bool may_cost(struct gate *g)
+{
+	if (g->ops->may_hello == NULL || g->ops->may_hello(g->ctx))
+		return true;
+	g->stats.limited++;
+	return false;
+}
+
 void gate_hello(struct gate_exchange *x, uint64_t now_ms)
 {
 	struct noise *state = NULL;
@@ -195,7 +202,7 @@ void gate_hello(struct gate_exchange *x, uint64_t now_ms)
 	x->g->stats.hellos++;
 	x->state = GATE_REFUSED;
 	if (hello_peek(HELLO_MARK, x->part, x->part_len, &whole) == 0 &&
-	    whole == x->part_len &&
+	    whole == x->part_len && may_cost(x->g) &&
 	    hello_accept(&state, &x->g->cfg.keys, x->id, x->part, x->part_len,
 	    &h) == 0)
 		admit(x, state, &h, now_ms);

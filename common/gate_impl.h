@@ -6,8 +6,18 @@
 #ifndef COMMON_GATE_IMPL_H
 #define COMMON_GATE_IMPL_H
 
+#include "common/budget.h"
 #include "common/gate.h"
 #include "common/record.h"
+
+/* A device, for as long as it has sessions: gate_device.c. */
+struct gate_device {
+	struct gate_device *bucket_next;
+	uint8_t key[32];
+	struct gate_session *sessions;		/* the newest first */
+	unsigned live, fresh, ended;		/* how many of each kind */
+	struct budget budget;
+};
 
 struct gate_lane {
 	bool used;
@@ -19,6 +29,8 @@ struct gate_session {
 	struct gate *g;
 	struct gate_session *bucket_next;
 	struct gate_session *prev, *next;	/* by age of last use */
+	struct gate_session *device_prev, *device_next;
+	struct gate_device *owner;
 	struct gate_session *dirty_next;
 	bool dirty;
 	bool confirmed;		/* a record under its keys has arrived */
@@ -90,12 +102,15 @@ struct gate_exchange {
 };
 
 #define GATE_BUCKETS 4096u
+#define GATE_DEVICE_BUCKETS 1024u
 
 struct gate {
 	struct gate_config cfg;
 	const struct gate_ops *ops;
 	void *ctx;
 	struct gate_session *buckets[GATE_BUCKETS];
+	struct gate_device *devices[GATE_DEVICE_BUCKETS];
+	struct budget budget;		/* of all devices */
 	/* Oldest use first; those confirmed, those not yet, those ended. */
 	struct gate_list {
 		struct gate_session *head, *tail;
@@ -121,6 +136,18 @@ void gate_session_dirty(struct gate_session *gs);
 struct gate_list *gate_list_of(struct gate_session *gs);
 __attribute__((format(printf, 2, 3)))
 void gate_note(struct gate *g, const char *fmt, ...);
+
+/* gate_device.c */
+struct gate_device *gate_device_find(struct gate *g, const uint8_t key[32]);
+int gate_device_join(struct gate_session *gs);	/* 0 or ERR_NOMEM */
+void gate_device_leave(struct gate_session *gs);
+
+/* How many of gs' kind (live, fresh or ended) its device has. */
+unsigned *gate_device_count(const struct gate_session *gs);
+
+/* The one in the list that the device has not used for longest, or NULL. */
+struct gate_session *gate_device_oldest(const struct gate_device *d,
+    const struct gate_list *l);
 
 /* gate_hello.c: the whole hello is in x->part. Sets x's state and reply. */
 void gate_hello(struct gate_exchange *x, uint64_t now_ms);

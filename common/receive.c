@@ -98,6 +98,7 @@ static void on_item_acked(void *ctx, const struct sent_record *r)
 		stream_update(st);
 		stream_settle(st);
 	}
+	session_account(s);
 }
 
 /* The peer may know only of the window from before, or of an older one. */

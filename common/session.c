@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/budget.h"
 #include "common/err.h"
 
 #define ACK_MIN_MS 2u		/* between two ACKs for bulk */
@@ -68,6 +69,7 @@ void session_free(struct session *s)
 		return;
 	while (s->streams != NULL)
 		stream_destroy(s->streams);
+	session_account(s);
 	free_pair(&s->now);
 	free_pair(&s->offered);
 	record_key_free(s->open_before);
@@ -76,6 +78,17 @@ void session_free(struct session *s)
 	sent_fini(&s->sent);
 	page_pool_fini(&s->pool);
 	free(s);
+}
+
+void session_account(struct session *s)
+{
+	uint64_t bytes = s->send_kept + s->pool_used;
+
+	if (bytes > s->charged)
+		budget_charge(s->cfg.budget, bytes - s->charged);
+	else
+		budget_release(s->cfg.budget, s->charged - bytes);
+	s->charged = bytes;
 }
 
 /* ---- keys ------------------------------------------------------------- */

@@ -24,6 +24,7 @@
 #define SESSION_LANES 96u		/* lanes are numbered 0..95 */
 #define SESSION_BULK_LANE 48u		/* what is held from here on is for bulk */
 
+struct budget;
 struct session;
 struct stream;
 
@@ -99,6 +100,7 @@ struct session_config {
 	uint64_t window_pool;	/* beyond the initial ones, all together: 8 MiB */
 	uint64_t send_max;	/* bytes kept for sending, all streams: 12 MiB;
 				   beyond it 16 KiB are let through for each */
+	struct budget *budget;	/* of the device, for both; NULL: none */
 };
 void session_defaults(struct session_config *c, bool opens_even);
 

@@ -93,6 +93,7 @@ struct session {
 	struct page_pool pool;
 	uint64_t send_kept;		/* bytes in all send queues */
 	uint64_t pool_used;		/* credit granted beyond the initial one */
+	uint64_t charged;		/* of both, to the budget */
 	uint64_t consumed;		/* bytes read from all streams so far */
 
 	bool ping_queued, pong_queued;
@@ -106,6 +107,9 @@ struct session {
 
 /* Bytes that the peer has to keep for want of an ACK before we hurry. */
 #define SESSION_OWED_MAX 65536u
+
+/* session.c: send_kept or pool_used has changed. */
+void session_account(struct session *s);
 
 /* session.c: the offered keys become the ones in use. */
 void session_adopt(struct session *s);

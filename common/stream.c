@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/budget.h"
 #include "common/err.h"
 
 /*
@@ -256,6 +257,7 @@ void stream_destroy(struct stream *st)
 		s->peer_count--;
 	s->send_kept -= sendq_kept(&st->out);
 	s->pool_used -= pool_share(st);
+	session_account(s);
 	sendq_fini(&st->out);
 	recvq_fini(&st->in);
 	free(st->name);
@@ -328,7 +330,7 @@ static size_t room(const struct stream *st)
 	const struct session *s = st->s;
 	uint64_t kept = sendq_kept(&st->out);
 	uint64_t end = st->out.end;
-	uint64_t n, all;
+	uint64_t n, all, shared;
 
 	if (st->out.fin != SENDQ_OPEN || st->reset != CTL_NONE)
 		return 0;
@@ -336,6 +338,9 @@ static size_t room(const struct stream *st)
 	n = n > end ? n - end : 0;
 	all = s->send_kept < s->cfg.send_max ? s->cfg.send_max - s->send_kept :
 	    0;
+	shared = budget_room(s->cfg.budget);
+	if (all > shared)
+		all = shared;
 	/* Nobody starves: a little is always allowed. */
 	if (all < LOOK_AHEAD)
 		all = kept < LOOK_AHEAD ? LOOK_AHEAD - kept : 0;
@@ -378,6 +383,7 @@ size_t stream_write(struct stream *st, const void *data, size_t len)
 	if (n == 0 || sendq_write(&st->out, data, n) != 0)
 		return 0;
 	st->s->send_kept += n;
+	session_account(st->s);
 	stream_update(st);
 	return n;
 }
@@ -423,7 +429,8 @@ static uint64_t fair_window(struct stream *st)
 {
 	struct session *s = st->s;
 	uint64_t others = s->pool_used - pool_share(st);
-	uint64_t share;
+	uint64_t shared = budget_room(s->cfg.budget);
+	uint64_t has = pool_share(st), share;
 
 	if (st->used >= st->window / 8 && st->window < s->cfg.window_max) {
 		st->used = 0;
@@ -436,6 +443,9 @@ static uint64_t fair_window(struct stream *st)
 	share = s->cfg.window_pool / wide_streams(s);
 	if (share > s->cfg.window_pool - others)
 		share = s->cfg.window_pool - others;
+	/* What it has been granted already stays granted. */
+	if (share > has && share - has > shared)
+		share = has + shared;
 	share += s->cfg.initial_window;
 	return st->window < share ? st->window : share;
 }
@@ -451,6 +461,7 @@ void stream_consume(struct stream *st, size_t n)
 	st->consumed_at = s->consumed;
 	s->pool_used += pool_share(st);
 	s->pool_used -= before;
+	session_account(s);
 	if (st->in.has_fin)
 		return;
 	if (st->window_queued)
@@ -463,6 +474,7 @@ void stream_consume(struct stream *st, size_t n)
 	st->in.limit = st->in.read + window;
 	s->pool_used += pool_share(st);
 	s->pool_used -= before;
+	session_account(s);
 	st->window_queued = true;
 	stream_update(st);
 }
@@ -539,6 +551,7 @@ void stream_reset(struct stream *st, uint64_t code)
 	recvq_fini(&st->in);
 	recvq_init(&st->in, &s->pool, 0);
 	s->pool_used -= before;
+	session_account(s);
 	stream_update(st);
 }
 

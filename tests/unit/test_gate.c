@@ -95,7 +95,7 @@ static void on_note(void *ctx, const char *line)
 }
 
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note };
+    on_session_end, on_open, on_wake, on_note, NULL };
 
 static void setup(void)
 {
@@ -484,6 +484,113 @@ static void test_a_replayed_hello_ends_no_other_session(void)
 	teardown();
 }
 
+/* A first hello for a session of this number. */
+static void greet_other(uint8_t number)
+{
+	uint8_t other[RECORD_ID_LEN] = { 0xaa, number };
+	struct hello h = { .generation = 1, .initial_window = 1,
+	    .max_streams = 1 };
+	struct noise *state;
+	uint8_t hello[HELLO_MAX];
+	size_t len;
+
+	CU_ASSERT_EQUAL_FATAL(hello_start(&state, &device, cfg.keys.pub,
+	    other, &h, hello, &len), 0);
+	CU_ASSERT_FALSE(refuses(other, hello, len));
+	noise_free(state);
+}
+
+static void test_first_hellos_at_once_do_not_push_each_other_out(void)
+{
+	static uint8_t body[ROOM];
+	struct session_seen seen;
+	struct request r;
+
+	setup();
+	greet(1);
+	for (uint8_t i = 1; i < cfg.max_device_sessions; i++)
+		greet_other(i);
+	CU_ASSERT_EQUAL(notes, 0);
+	ask(&r, 0, 0, 0);
+	(void)take(&r, &seen);
+	CU_ASSERT_TRUE(seen.has_end);
+	CU_ASSERT_EQUAL(sessions, 1);
+	teardown();
+
+	/* One more than may be, and the oldest has to go. */
+	setup();
+	greet(1);
+	for (uint8_t i = 0; i < cfg.max_device_sessions; i++)
+		greet_other(i);
+	CU_ASSERT_EQUAL(notes, 1);
+	CU_ASSERT_TRUE(refuses(id, body, fill(0, 0, 0, body)));
+	CU_ASSERT_EQUAL(sessions, 0);
+	teardown();
+}
+
+static bool never(void *ctx)
+{
+	(void)ctx;
+	return false;
+}
+
+static void test_a_hello_beyond_the_rate_is_as_unknown_as_any(void)
+{
+	struct gate_ops ops = gate_ops;
+	struct gate_stats stats;
+	uint8_t hello[HELLO_MAX];
+	size_t len;
+
+	setup();
+	gate_free(gate);
+	ops.may_hello = never;
+	CU_ASSERT_EQUAL_FATAL(gate_new(&gate, &cfg, &ops, NULL), 0);
+	len = make_hello(1, hello);
+	CU_ASSERT_TRUE(refuses(id, hello, len));
+	gate_get_stats(gate, &stats);
+	CU_ASSERT_EQUAL(stats.limited, 1);
+	/* What is no hello at all is not even asked about. */
+	CU_ASSERT_TRUE(refuses(id, hello, 20));
+	gate_get_stats(gate, &stats);
+	CU_ASSERT_EQUAL(stats.limited, 1);
+	teardown();
+}
+
+static void test_an_exchange_is_known_once_it_has_proved_itself(void)
+{
+	static uint8_t body[ROOM];
+	uint8_t hello[HELLO_MAX];
+	struct session_seen seen;
+	struct request r, again;
+	size_t len;
+
+	setup();
+	len = make_hello(1, hello);
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&r.x, gate, id, on_ready, &r),
+	    0);
+	gate_exchange_body(r.x, hello, len, now_ms);
+	CU_ASSERT_FALSE(gate_exchange_is_known(r.x));
+	gate_exchange_body_end(r.x, now_ms);
+	CU_ASSERT_TRUE(gate_exchange_is_known(r.x));
+	take_answer(&r, 1);
+
+	len = fill(0, 0, 0, body);
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&r.x, gate, id, on_ready, &r),
+	    0);
+	gate_exchange_body(r.x, body, len - 1, now_ms);
+	CU_ASSERT_FALSE(gate_exchange_is_known(r.x));
+	gate_exchange_body(r.x, body + len - 1, 1, now_ms);
+	CU_ASSERT_TRUE(gate_exchange_is_known(r.x));
+	gate_exchange_body_end(r.x, now_ms);
+	gate_run(gate, now_ms);
+	/* The same once more could come from anybody. */
+	post(&again, id, body, len);
+	CU_ASSERT_FALSE(gate_exchange_is_known(again.x));
+	finish(&again);
+	(void)take(&r, &seen);
+	teardown();
+}
+
 static void test_a_replayed_request_keeps_no_session_alive(void)
 {
 	static uint8_t body[ROOM];
@@ -845,6 +952,12 @@ int main(void)
 		    test_a_replayed_hello_changes_nothing },
 		{ "a replayed hello ends no other session",
 		    test_a_replayed_hello_ends_no_other_session },
+		{ "first hellos at once do not push each other out",
+		    test_first_hellos_at_once_do_not_push_each_other_out },
+		{ "a hello beyond the rate is as unknown as any",
+		    test_a_hello_beyond_the_rate_is_as_unknown_as_any },
+		{ "an exchange is known once it has proved itself",
+		    test_an_exchange_is_known_once_it_has_proved_itself },
 		{ "a replayed request keeps no session alive",
 		    test_a_replayed_request_keeps_no_session_alive },
 		{ "the highest generation still works",

@@ -108,8 +108,14 @@ static void on_note(void *ctx, const char *line)
 	(void)line;
 }
 
+static bool may_hello(void *ctx)
+{
+	(void)ctx;
+	return endpoint_may_hello(t.endpoint);
+}
+
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note };
+    on_session_end, on_open, on_wake, on_note, may_hello };
 
 static void on_prepare(uv_prepare_t *prepare)
 {

@@ -3,9 +3,12 @@
 
 #include "common/session.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "common/budget.h"
 #include "common/err.h"
 #include "common/frame.h"
 #include "common/sent.h"
@@ -763,6 +766,95 @@ static void test_padding_means_nothing(void)
 {
 	setup(NULL);
 	CU_ASSERT_EQUAL(inject(put_padding), 0);
+	teardown();
+}
+
+/* Both directions count; no stream is starved by it. */
+static void test_a_budget_bounds_both_directions(void)
+{
+	struct budget shared = { .max = 3u << 20 };
+	struct session_config c;
+	struct session_stats s;
+	struct stream *st[2], *peer[2];
+
+	session_defaults(&c, false);
+	start(&client, true, NULL);
+	c.budget = &shared;
+	start(&gateway, false, &c);
+	for (size_t i = 0; i < 2; i++) {
+		st[i] = open_stream(NULL);
+		move(&client, &gateway);
+		peer[i] = gateway.accepted;
+		(void)pump(st[i], peer[i], 40u << 20, true);
+		(void)pump(st[i], peer[i], UINT64_MAX, false);
+		CU_ASSERT_TRUE(shared.used <= shared.max);
+	}
+	session_get_stats(gateway.s, &s);
+	CU_ASSERT_TRUE(s.recv_bytes > shared.max / 2);
+	CU_ASSERT_TRUE(s.recv_bytes <= shared.max + 2 * c.initial_window);
+	/* Nothing is left for the other direction but what is always there. */
+	shared.max = 0;
+	CU_ASSERT_EQUAL(stream_room(peer[0]), 16384);
+	CU_ASSERT_EQUAL(stream_write(peer[0], bytes, 16384), 16384);
+	CU_ASSERT_EQUAL(stream_room(peer[0]), 0);
+	move(&gateway, &client);
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL(gateway.writables, 1);
+	CU_ASSERT_EQUAL(stream_room(peer[0]), 16384);
+	st[0] = open_stream(NULL);
+	move(&client, &gateway);
+	CU_ASSERT_TRUE(pump(st[0], gateway.accepted, 4u << 20, true) >=
+	    4u << 20);
+	session_free(gateway.s);
+	CU_ASSERT_EQUAL(shared.used, 0);
+	session_free(client.s);
+}
+
+/* What somebody on the way has recorded, sent again and again. */
+#define REPLAYED 50000u
+#define REPLAYS 20u
+
+static void test_a_million_old_records_do_nothing(void)
+{
+	static uint8_t old[REPLAYED][128];
+	static size_t len[REPLAYED];
+	struct session_stats before, after;
+	struct timespec begin, end;
+	struct session_seen seen;
+	struct stream *st;
+	double took_s;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	move(&client, &gateway);
+	for (size_t i = 0; i < REPLAYED; i++) {
+		CU_ASSERT_EQUAL_FATAL(stream_write(st, "x", 1), 1);
+		len[i] = fill(&client, 0, bytes);
+		CU_ASSERT_TRUE_FATAL(len[i] <= sizeof(old[i]));
+		memcpy(old[i], bytes, len[i]);
+		CU_ASSERT_EQUAL_FATAL(deliver(&gateway, bytes, len[i]), 0);
+		stream_consume(gateway.accepted, 1);
+		move(&gateway, &client);
+	}
+	move(&gateway, &client);
+	session_get_stats(gateway.s, &before);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (size_t i = 0; i < REPLAYS * REPLAYED; i++) {
+		const uint8_t *record = old[i % REPLAYED];
+
+		CU_ASSERT_EQUAL_FATAL(session_receive(gateway.s, record,
+		    len[i % REPLAYED], now_ms, &seen), 0);
+		CU_ASSERT_TRUE_FATAL(seen.duplicate);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	took_s = (double)(end.tv_sec - begin.tv_sec) +
+	    (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+	printf("# %.2f us for each of %u records\n",
+	    took_s * 1e6 / (REPLAYS * REPLAYED), REPLAYS * REPLAYED);
+	session_get_stats(gateway.s, &after);
+	CU_ASSERT_EQUAL(after.duplicates - before.duplicates,
+	    REPLAYS * REPLAYED);
+	CU_ASSERT_EQUAL(after.recv_bytes, 0);
 	CU_ASSERT_FALSE(session_has_work(gateway.s, TAKE_ALL, now_ms));
 	CU_ASSERT_EQUAL(session_ack_at(gateway.s), UINT64_MAX);
 	teardown();
@@ -881,6 +973,10 @@ int main(void)
 		    test_every_code_has_a_text_of_its_own },
 		{ "less than a head is no record",
 		    test_less_than_a_head_is_no_record },
+		{ "a budget bounds both directions",
+		    test_a_budget_bounds_both_directions },
+		{ "a million old records do nothing",
+		    test_a_million_old_records_do_nothing },
 		{ NULL, NULL }
 	};
 

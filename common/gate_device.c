@@ -1,0 +1,106 @@
+/* Devices that have sessions: how many, which, and how much they keep. */
+#include "config.h"
+
+#include "common/gate_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/err.h"
+
+static struct gate_device **bucket(struct gate *g, const uint8_t key[32])
+{
+	uint32_t h;
+
+	/* Only who is registered gets here: nobody can choose them to clash. */
+	memcpy(&h, key, sizeof(h));
+	return &g->devices[h % GATE_DEVICE_BUCKETS];
+}
+
+struct gate_device *gate_device_find(struct gate *g, const uint8_t key[32])
+{
+	struct gate_device *d = *bucket(g, key);
+
+	while (d != NULL && memcmp(d->key, key, sizeof(d->key)) != 0)
+		d = d->bucket_next;
+	return d;
+}
+
+static struct gate_device *add(struct gate *g, const uint8_t key[32])
+{
+	struct gate_device *d = calloc(1, sizeof(*d));
+
+	if (d == NULL)
+		return NULL;
+	memcpy(d->key, key, sizeof(d->key));
+	d->budget.above = &g->budget;
+	d->bucket_next = *bucket(g, key);
+	*bucket(g, key) = d;
+	return d;
+}
+
+static void forget(struct gate *g, struct gate_device *d)
+{
+	struct gate_device **at = bucket(g, d->key);
+
+	while (*at != d)
+		at = &(*at)->bucket_next;
+	*at = d->bucket_next;
+	free(d);
+}
+
+int gate_device_join(struct gate_session *gs)
+{
+	struct gate_device *d = gate_device_find(gs->g, gs->key);
+
+	if (d == NULL)
+		d = add(gs->g, gs->key);
+	if (d == NULL)
+		return ERR_NOMEM;
+	d->budget.max = gs->g->cfg.max_device_memory;
+	gs->owner = d;
+	gs->device_next = d->sessions;
+	if (gs->device_next != NULL)
+		gs->device_next->device_prev = gs;
+	d->sessions = gs;
+	return 0;
+}
+
+void gate_device_leave(struct gate_session *gs)
+{
+	struct gate_device *d = gs->owner;
+
+	if (gs->device_prev != NULL)
+		gs->device_prev->device_next = gs->device_next;
+	else
+		d->sessions = gs->device_next;
+	if (gs->device_next != NULL)
+		gs->device_next->device_prev = gs->device_prev;
+	gs->owner = NULL;
+	if (d->sessions == NULL)
+		forget(gs->g, d);
+}
+
+unsigned *gate_device_count(const struct gate_session *gs)
+{
+	struct gate_device *d = gs->owner;
+
+	if (gs->ended)
+		return &d->ended;
+	return gs->confirmed ? &d->live : &d->fresh;
+}
+
+struct gate_session *gate_device_oldest(const struct gate_device *d,
+    const struct gate_list *l)
+{
+	struct gate_session *oldest = NULL;
+
+	/* Of those used at the same time the one further back is older. */
+	for (struct gate_session *gs = d->sessions; gs != NULL;
+	    gs = gs->device_next) {
+		if (gate_list_of(gs) == l && (oldest == NULL ||
+		    gs->used_ms <= oldest->used_ms))
+			oldest = gs;
+	}
+	return oldest;
+}
