@@ -20,18 +20,9 @@
  * request of a connection, so that all of it is touched and costs time.
  */
 #define POOL_BYTES ((size_t)18 * 1024)
-#define LIMIT_LOG_MS 60000u	/* between two lines about one limit */
 #define ROUNDS_MAX 16	/* runs of a daemon before others have their turn */
 
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */
-
-static struct connection *connection_of(struct MHD_Connection *mhd)
-{
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
-	    MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-
-	return info == NULL ? NULL : info->socket_context;
-}
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd,
     const char *url, const char *method, const char *version,
@@ -77,36 +68,19 @@ static void note_limit(struct listener *l)
 	unsigned suppressed;
 
 	if (++l->connections < l->max_connections ||
-	    !log_allow(&l->limit, net_now_ms(l->endpoint->loop), 1,
-	    LIMIT_LOG_MS, &suppressed))
+	    !endpoint_log_allow(l->endpoint, LIMIT_CONNECTIONS, &suppressed))
 		return;
 	log_warn("limit reached limit=max_connections value=%u",
 	    l->max_connections);
 }
 
-static void open_connection(struct listener *l, struct MHD_Connection *mhd,
-    void **context)
+static enum MHD_Result on_accept(void *cls, const struct sockaddr *sa,
+    socklen_t len)
 {
-	const union MHD_ConnectionInfo *info;
-	struct connection *c = calloc(1, sizeof(*c));
-	struct sockaddr_storage sa;
-	socklen_t sa_len = sizeof(sa);
+	struct listener *l = cls;
 
-	*context = c;		/* without it, requests are turned away */
-	if (c == NULL)
-		return;
-	c->listener = l;
-	c->fd = -1;
-	c->tls_ticket = l->tls == NULL ? NULL : endpoint_tls_use(l->tls);
-	info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-	if (info == NULL)
-		return;
-	c->fd = info->connect_fd;
-	c->is_tcp = getsockname(c->fd, (struct sockaddr *)&sa, &sa_len) == 0 &&
-	    sa.ss_family != AF_UNIX;
-	/* Without, the gate's own timers end what a lost peer has left. */
-	if (hangup_add(l->endpoint->hangup, c->fd, c) != 0)
-		log_debug("hangup unwatched fd=%d", c->fd);
+	(void)len;
+	return origin_may_connect(l->endpoint, sa) ? MHD_YES : MHD_NO;
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd,
@@ -117,13 +91,12 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 
 	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
 		note_limit(l);
-		open_connection(l, mhd, context);
+		/* Without one, its requests are turned away. */
+		*context = connection_new(l, mhd);
 		return;
 	}
 	l->connections--;
-	if (c != NULL && c->tls_ticket != NULL)
-		endpoint_tls_unuse(l->tls, c->tls_ticket);
-	free(c);
+	connection_free(c);
 	*context = NULL;
 }
 
@@ -186,7 +159,7 @@ static struct MHD_Daemon *start_daemon(struct listener *l, int fd,
 	};
 
 	return MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME |
-	    (l->tls != NULL ? MHD_USE_TLS : 0), 0, NULL, NULL, on_request, l,
+	    (l->tls != NULL ? MHD_USE_TLS : 0), 0, on_accept, l, on_request, l,
 	    MHD_OPTION_LISTEN_SOCKET, fd,
 	    MHD_OPTION_CONNECTION_LIMIT, max_connections,
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_BYTES,
@@ -263,7 +236,10 @@ int endpoint_new(struct endpoint **out, uv_loop_t *loop, struct gate *gate,
 	TAILQ_INIT(&e->held);
 	TAILQ_INIT(&e->ready);
 	LIST_INIT(&e->listeners);
-	rc = endpoint_reconfigure(e, limits);
+	LIST_INIT(&e->connections);
+	rc = sources_new(&e->sources, &limits->sources);
+	if (rc == 0)
+		rc = endpoint_reconfigure(e, limits);
 	if (rc == 0) {
 		e->not_found = request_not_found();
 		rc = e->not_found == NULL ? ERR_NOMEM : 0;
@@ -301,6 +277,7 @@ void endpoint_free(struct endpoint *e)
 	hangup_free(e->hangup);
 	if (e->not_found != NULL)
 		MHD_destroy_response(e->not_found);
+	sources_free(e->sources);
 	free(e->path);
 	free(e);
 }
@@ -310,12 +287,16 @@ int endpoint_reconfigure(struct endpoint *e,
 {
 	char *path = strdup(limits->path);
 
+	e->request_max = limits->request_max;
+	e->request_ms = limits->request_ms;
+	e->proxies = limits->proxies;
+	e->limits = limits->sources;
+	sources_reconfigure(e->sources, &limits->sources);
 	if (path == NULL)
 		return ERR_NOMEM;
 	free(e->path);
 	e->path = path;
 	e->path_len = strlen(path);
-	e->request_max = limits->request_max;
 	return 0;
 }
 
@@ -329,28 +310,4 @@ void endpoint_run(struct endpoint *e)
 	LIST_FOREACH(l, &e->listeners, link)
 		if (l->resumed > 0)
 			run_listener(l);
-}
-
-const char *endpoint_peer(const struct endpoint *e,
-    char out[ENDPOINT_PEER_MAX])
-{
-	const union MHD_ConnectionInfo *info;
-	const char *forwarded;
-	char text[NET_TEXT_MAX];
-
-	if (e->current == NULL)
-		return "-";
-	forwarded = MHD_lookup_connection_value(e->current, MHD_HEADER_KIND,
-	    "X-Forwarded-For");
-	if (forwarded != NULL)
-		return log_clean(out, ENDPOINT_PEER_MAX, forwarded,
-		    strlen(forwarded));
-	info = MHD_get_connection_info(e->current,
-	    MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	if (info == NULL || info->client_addr == NULL)
-		return "-";
-	if (info->client_addr->sa_family == AF_UNIX)	/* it has no name */
-		return "unix";
-	net_text(info->client_addr, text, sizeof(text));
-	return log_clean(out, ENDPOINT_PEER_MAX, text, strlen(text));
 }

@@ -4,6 +4,11 @@
  * gate; whatever is no such request, and whatever the gate refuses, gets the
  * one 404 after its body has been read, so that no answer tells one kind from
  * another. Knows neither sessions nor devices.
+ *
+ * A request is a stranger's until the gate knows which device sent it. Those
+ * are limited for each source (sources.h): the address of the connection, or,
+ * where that is a trusted proxy's, the last one in its X-Forwarded-For. What
+ * does not arrive in time is cut off.
  */
 #ifndef SERVER_ENDPOINT_H
 #define SERVER_ENDPOINT_H
@@ -15,6 +20,8 @@
 #include <uv.h>
 
 #include "common/gate.h"
+#include "server/networks.h"
+#include "server/sources.h"
 
 #define ENDPOINT_IDLE_S 120u	/* longer than any proxy keeps an idle one */
 #define ENDPOINT_PEER_MAX 128u	/* bytes of endpoint_peer's text, with NUL */
@@ -25,6 +32,11 @@ struct endpoint_tls;
 struct endpoint_limits {
 	const char *path;		/* copied; "" for the root */
 	uint64_t request_max;		/* bytes of one request */
+	uint64_t request_ms;		/* for a head; for a body also 1 ms
+					   for each byte that has come */
+	struct sources_limits sources;
+	const struct networks *proxies;	/* trusted; borrowed. Unix sockets
+					   always are */
 };
 
 /* The gate is borrowed. 0, ERR_NOMEM or ERR_IO. */
@@ -55,11 +67,17 @@ int endpoint_reconfigure(struct endpoint *e,
 void endpoint_run(struct endpoint *e);
 
 /*
- * Where the request that is being taken in comes from: X-Forwarded-For if
- * there is one, else the address of the connection; "-" outside of a request.
- * Fit for a log line, believable for nothing else.
+ * Where the request that is being taken in comes from: the X-Forwarded-For of
+ * a trusted proxy, else the address of the connection; "-" outside of a
+ * request. Fit for a log line.
  */
 const char *endpoint_peer(const struct endpoint *e,
     char out[ENDPOINT_PEER_MAX]);
+
+/*
+ * May the request that is being taken in say a hello? For gate_ops.may_hello.
+ * Where not, it is logged here.
+ */
+bool endpoint_may_hello(struct endpoint *e);
 
 #endif

@@ -28,6 +28,9 @@ struct request {
 	bool resumed;			/* and not called back since */
 	bool gone;			/* nobody waits for the response */
 	bool done;			/* the gate has given everything */
+	bool turned_away;		/* too many strangers of its source */
+	struct origin origin;		/* of its own, where a proxy sent it */
+	uint64_t begun_ms;
 	uint8_t *stage;			/* what was pulled and not yet given */
 	size_t stage_at, stage_len;
 };
@@ -231,8 +234,12 @@ struct request *request_new(struct endpoint *e, struct connection *c,
 	r->endpoint = e;
 	r->connection = c;
 	r->mhd = mhd;
-	if (is_exchange(e, url, method, id) && gate_exchange_new(&r->exchange,
+	r->begun_ms = net_now_ms(e->loop);
+	r->turned_away = c->by_proxy &&
+	    !origin_of_request(e, mhd, &r->origin);
+	if (!r->turned_away && is_exchange(e, url, method, id) && gate_exchange_new(&r->exchange,
 	    e->gate, id, on_ready, r) != 0) {
+		origin_leave(e, &r->origin);
 		free(r);
 		return NULL;
 	}
@@ -251,8 +258,28 @@ void request_free(struct request *r)
 	if (r->exchange != NULL)
 		gate_exchange_free(r->exchange);
 	r->connection->request = NULL;
+	r->connection->used = true;
+	r->connection->since_ms = net_now_ms(r->endpoint->loop);
+	origin_leave(r->endpoint, &r->origin);
 	free(r->stage);
 	free(r);
+}
+
+uint64_t request_due_ms(const struct request *r)
+{
+	if (r->body_ended)
+		return UINT64_MAX;
+	return r->begun_ms + r->endpoint->request_ms + r->body_len;
+}
+
+const struct origin *request_origin(const struct request *r)
+{
+	return r->connection->by_proxy ? &r->origin : &r->connection->origin;
+}
+
+struct MHD_Connection *request_mhd(const struct request *r)
+{
+	return r->mhd;
 }
 
 /*
@@ -274,12 +301,23 @@ bool request_head(struct request *r)
 	const char *length;
 
 	acknowledge_quickly(r->connection);
+	if (r->turned_away)	/* not even its body is waited for */
+		return answer_not_found(r);
 	length = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND,
 	    MHD_HTTP_HEADER_CONTENT_LENGTH);
 	if (length != NULL &&
 	    strtoull(length, NULL, 10) > r->endpoint->request_max)
 		return answer_not_found(r);
 	return true;
+}
+
+/* Does the gate know by now who it is? Then it is no stranger any more. */
+static void look_who(struct request *r)
+{
+	if (!gate_exchange_is_known(r->exchange))
+		return;
+	origin_leave(r->endpoint, &r->origin);
+	origin_leave(r->endpoint, &r->connection->origin);
 }
 
 bool request_body(struct request *r, const void *data, size_t len)
@@ -293,9 +331,10 @@ bool request_body(struct request *r, const void *data, size_t len)
 	r->body_len += len;
 	if (r->exchange == NULL)
 		return true;
-	e->current = r->mhd;
+	e->current = r;
 	gate_exchange_body(r->exchange, data, len, net_now_ms(e->loop));
 	e->current = NULL;
+	look_who(r);
 	return true;
 }
 
@@ -303,16 +342,19 @@ bool request_go_on(struct request *r)
 {
 	struct endpoint *e = r->endpoint;
 
+	bool ended = r->body_ended;
+
 	called_back(r);
 	if (r->gone)
 		return false;
+	r->body_ended = true;
 	if (r->exchange == NULL)
 		return answer_not_found(r);
-	if (!r->body_ended) {
-		r->body_ended = true;
-		e->current = r->mhd;
+	if (!ended) {
+		e->current = r;
 		gate_exchange_body_end(r->exchange, net_now_ms(e->loop));
 		e->current = NULL;
+		look_who(r);
 	}
 	switch (gate_exchange_state(r->exchange)) {
 	case GATE_REFUSED:

@@ -27,6 +27,12 @@ struct request;
 
 TAILQ_HEAD(request_list, request);
 
+/* The limits that have a log line, one each for a burst. */
+enum endpoint_limit {
+	LIMIT_CONNECTIONS, LIMIT_STRANGERS, LIMIT_HELLO, LIMIT_HELLO_ALL,
+	LIMIT_TIME, LIMIT_NO_SOURCE, ENDPOINT_LIMITS
+};
+
 /* One listening socket. */
 struct listener {
 	LIST_ENTRY(listener) link;
@@ -37,14 +43,28 @@ struct listener {
 	unsigned resumed;		/* requests not called back yet */
 	unsigned open_handles;
 	unsigned connections, max_connections;
-	struct log_limit limit;
 	struct endpoint_tls *tls;
+};
+
+/*
+ * Who sends a request, or has opened a connection: the address is good where
+ * `known`, and `place` is what is taken up there as a stranger.
+ */
+struct origin {
+	bool known;
+	uint8_t address[16];		/* reduced to a source's */
+	struct source *place;
 };
 
 /* One HTTP connection. */
 struct connection {
+	LIST_ENTRY(connection) link;
 	struct listener *listener;
 	struct request *request;	/* the one under way, or NULL */
+	struct origin origin;		/* not of a trusted proxy's */
+	bool by_proxy;			/* each request has its own origin */
+	bool used;			/* there was a request before */
+	uint64_t since_ms;		/* it waits for a request */
 	int fd;
 	bool is_tcp;
 	bool gone;			/* the peer has hung up */
@@ -55,16 +75,56 @@ struct endpoint {
 	uv_loop_t *loop;
 	struct gate *gate;
 	struct hangup *hangup;
+	struct sources *sources;
+	struct sources_limits limits;
+	const struct networks *proxies;
+	uint64_t request_ms;
+	uv_timer_t *sweep;		/* while there are connections */
+	struct log_limit limit_logs[ENDPOINT_LIMITS];
 	char *path;
 	size_t path_len;
 	uint64_t request_max;
 	struct MHD_Response *not_found;
 	struct request_list held;	/* suspended */
 	struct request_list ready;	/* suspended, to be resumed */
-	struct MHD_Connection *current;	/* whose body is being taken in */
+	struct request *current;	/* whose body is being taken in */
 	LIST_HEAD(, listener) listeners;
+	LIST_HEAD(, connection) connections;
 	uint8_t scratch[64 * 1024];	/* the beginning of a response */
 };
+
+/* ---- endpoint_source.c ------------------------------------------------ */
+
+/* True once in a while, with the number of times that it was false. */
+bool endpoint_log_allow(struct endpoint *e, enum endpoint_limit limit,
+    unsigned *suppressed);
+
+/*
+ * Where a new connection comes from. False: there are too many strangers of
+ * that source already.
+ */
+bool origin_may_connect(struct endpoint *e, const struct sockaddr *sa);
+void origin_of_connection(struct endpoint *e, const struct sockaddr *sa,
+    struct connection *c);
+
+/* Where a request that a proxy has passed on comes from. False: as above. */
+bool origin_of_request(struct endpoint *e, struct MHD_Connection *mhd,
+    struct origin *o);
+
+/* It is known now, or has gone. */
+void origin_leave(struct endpoint *e, struct origin *o);
+
+/* ---- endpoint_connection.c -------------------------------------------- */
+
+/* One was accepted, or is over. The first is NULL without memory. */
+struct connection *connection_new(struct listener *l,
+    struct MHD_Connection *mhd);
+void connection_free(struct connection *c);
+
+/* Of a request's. */
+struct connection *connection_of(struct MHD_Connection *mhd);
+
+/* ---- endpoint_request.c ----------------------------------------------- */
 
 /* The one 404, made once. NULL without memory. */
 struct MHD_Response *request_not_found(void);
@@ -81,6 +141,12 @@ void request_free(struct request *r);
 bool request_head(struct request *r);
 bool request_body(struct request *r, const void *data, size_t len);
 bool request_go_on(struct request *r);
+
+/* When all of it should have arrived by; UINT64_MAX: it has. */
+uint64_t request_due_ms(const struct request *r);
+
+const struct origin *request_origin(const struct request *r);
+struct MHD_Connection *request_mhd(const struct request *r);
 
 /* The peer has gone: nobody waits for the response any more. */
 void request_hang_up(struct request *r);

@@ -87,7 +87,8 @@ void gateway_stop(struct gateway *gw)
 static void raise_file_limit(const struct settings *s)
 {
 	struct rlimit limit;
-	rlim_t want = s->max_connections + SPARE_FILES;
+	rlim_t want = s->max_connections + s->max_gateway_streams +
+	    SPARE_FILES;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
@@ -97,7 +98,8 @@ static void raise_file_limit(const struct settings *s)
 	}
 	if (limit.rlim_max < want)
 		log_warn("limit low limit=nofile value=%llu wanted=%llu "
-		    "remedy=\"raise LimitNOFILE or lower max_connections\"",
+		    "remedy=\"raise LimitNOFILE or lower max_connections "
+		    "and max_gateway_streams\"",
 		    (unsigned long long)limit.rlim_max,
 		    (unsigned long long)want);
 }
@@ -175,10 +177,7 @@ static int start_engine(struct gateway *gw, const struct noise_keys *keys)
 {
 	struct gate_config config = gw->settings->gate;
 	struct router_rules rules = gateway_rules(gw);
-	struct endpoint_limits limits = {
-		.path = gw->settings->path,
-		.request_max = gw->settings->gate.request_max,
-	};
+	struct endpoint_limits limits = gateway_limits(gw);
 	int rc;
 
 	config.keys = *keys;

@@ -52,14 +52,12 @@ static void reload_certificate(struct gateway *gw)
 
 static void apply(struct gateway *gw, struct settings *fresh)
 {
-	struct endpoint_limits limits = {
-		.path = fresh->path,
-		.request_max = fresh->gate.request_max,
-	};
 	struct settings *old = gw->settings;
+	struct endpoint_limits limits;
 
 	warn_unchanged(old, fresh);
 	gw->settings = fresh;
+	limits = gateway_limits(gw);
 	log_set_level(fresh->log_level);
 	gate_reconfigure(gw->gate, &fresh->gate);
 	if (endpoint_reconfigure(gw->endpoint, &limits) != 0)

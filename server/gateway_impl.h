@@ -55,6 +55,9 @@ extern const struct registry_watch_ops gateway_watch_ops;
 /* Settings or devices are other ones: tell all who decide by them. */
 void gateway_rules_changed(struct gateway *gw);
 
+/* The endpoint's limits, from the settings; for as long as those last. */
+struct endpoint_limits gateway_limits(const struct gateway *gw);
+
 /* What the router is to decide by, from the settings and the devices. */
 struct router_rules gateway_rules(const struct gateway *gw);
 

@@ -119,6 +119,13 @@ static void on_note(void *ctx, const char *line)
 		log_warn("%s", line);
 }
 
+static bool may_hello(void *ctx)
+{
+	struct gateway *gw = ctx;
+
+	return endpoint_may_hello(gw->endpoint);
+}
+
 const struct gate_ops gateway_gate_ops = {
 	.authorize = authorize,
 	.on_session = on_session,
@@ -126,9 +133,23 @@ const struct gate_ops gateway_gate_ops = {
 	.on_open = on_open,
 	.on_wake = on_wake,
 	.on_note = on_note,
+	.may_hello = may_hello,
 };
 
 /* ---- devices ---------------------------------------------------------- */
+
+struct endpoint_limits gateway_limits(const struct gateway *gw)
+{
+	const struct settings *s = gw->settings;
+
+	return (struct endpoint_limits){
+		.path = s->path,
+		.request_max = s->gate.request_max,
+		.request_ms = s->request_ms,
+		.sources = s->sources,
+		.proxies = &s->proxies,
+	};
+}
 
 struct router_rules gateway_rules(const struct gateway *gw)
 {
@@ -137,6 +158,8 @@ struct router_rules gateway_rules(const struct gateway *gw)
 		.devices = gw->devices,
 		.default_server = gw->settings->default_server,
 		.first_bytes_ms = gw->settings->first_bytes_ms,
+		.max_device = gw->settings->max_device_streams,
+		.max_all = gw->settings->max_gateway_streams,
 	};
 }
 

@@ -13,8 +13,10 @@ server_libserver_a_SOURCES = \
 	server/domino.h \
 	server/endpoint.c \
 	server/endpoint.h \
+	server/endpoint_connection.c \
 	server/endpoint_request.c \
 	server/endpoint_request.h \
+	server/endpoint_source.c \
 	server/endpoint_tls.c \
 	server/endpoint_tls.h \
 	server/gateway.c \
@@ -26,12 +28,16 @@ server_libserver_a_SOURCES = \
 	server/hangup.h \
 	server/listen.c \
 	server/listen.h \
+	server/networks.c \
+	server/networks.h \
 	server/notify.c \
 	server/notify.h \
 	server/options.c \
 	server/options.h \
 	server/privilege.c \
 	server/privilege.h \
+	server/quota.c \
+	server/quota.h \
 	server/registry.c \
 	server/registry.h \
 	server/registry_cli.c \
@@ -46,7 +52,9 @@ server_libserver_a_SOURCES = \
 	server/servers.h \
 	server/settings.c \
 	server/settings.h \
-	server/settings_table.c
+	server/settings_table.c \
+	server/sources.c \
+	server/sources.h
 
 sbin_PROGRAMS += server/nrpc-gateway
 server_nrpc_gateway_SOURCES = server/main.c

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 
 #include "common/err.h"
 #include "common/log.h"
@@ -13,10 +14,12 @@
 #include "common/nrpc.h"
 #include "common/pump.h"
 #include "server/domino.h"
+#include "server/quota.h"
 
 /* Refusals in the log: a device could ask for nonsense all day. */
 #define REFUSALS 20u
 #define REFUSALS_PER_MS 10000u
+#define LIMIT_LOG_MS 60000u	/* between two lines about limits */
 
 struct route {
 	TAILQ_ENTRY(route) link;
@@ -34,7 +37,8 @@ struct route {
 struct router {
 	uv_loop_t *loop;
 	struct router_rules rules;
-	struct log_limit refusals;
+	struct quota *quota;
+	struct log_limit refusals, limits;
 	TAILQ_HEAD(, route) routes;
 };
 
@@ -45,6 +49,11 @@ int router_new(struct router **out, uv_loop_t *loop,
 
 	if (r == NULL)
 		return ERR_NOMEM;
+	r->quota = quota_new();
+	if (r->quota == NULL) {
+		free(r);
+		return ERR_NOMEM;
+	}
 	r->loop = loop;
 	r->rules = *rules;
 	TAILQ_INIT(&r->routes);
@@ -64,6 +73,7 @@ static void on_closed(uv_handle_t *handle)
 static void end_route(struct route *route)
 {
 	TAILQ_REMOVE(&route->router->routes, route, link);
+	quota_give(route->router->quota, route->owner.key);
 	domino_free(route->domino);
 	uv_close((uv_handle_t *)&route->first_bytes, on_closed);
 }
@@ -76,6 +86,7 @@ void router_free(struct router *r)
 		return;
 	while ((route = TAILQ_FIRST(&r->routes)) != NULL)
 		end_route(route);
+	quota_free(r->quota);
 	free(r);
 }
 
@@ -335,6 +346,43 @@ static void on_reset(void *user, struct stream *st, uint64_t code)
 	end_route(route);
 }
 
+/*
+ * Streams at once. A quarter of the open files is left to HTTP and to the
+ * registry, or no session could go on and give descriptors back.
+ */
+static uint64_t max_all(const struct router *r)
+{
+	struct rlimit files;
+	uint64_t max;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+	    files.rlim_cur == RLIM_INFINITY)
+		return r->rules.max_all;
+	max = files.rlim_cur - files.rlim_cur / 4;
+	return max < r->rules.max_all ? max : r->rules.max_all;
+}
+
+/* May the device have one more? */
+static bool may_open(struct router *r, const struct router_owner *owner)
+{
+	uint64_t all = max_all(r);
+	enum quota_verdict verdict = quota_take(r->quota, owner->key,
+	    r->rules.max_device, all);
+	unsigned suppressed;
+
+	if (verdict == QUOTA_OK)
+		return true;
+	if (log_allow(&r->limits, net_now_ms(r->loop), 1, LIMIT_LOG_MS,
+	    &suppressed))
+		log_warn("limit reached limit=%s value=%" PRIu64
+		    " session=%s device=%s suppressed=%u",
+		    verdict == QUOTA_DEVICE ? "max_device_streams" :
+		    "max_gateway_streams", verdict == QUOTA_DEVICE ?
+		    r->rules.max_device : all, owner->session, owner->device,
+		    suppressed);
+	return false;
+}
+
 void router_open(struct router *r, const struct router_owner *owner,
     struct stream *st, const char *name, size_t name_len)
 {
@@ -343,10 +391,16 @@ void router_open(struct router *r, const struct router_owner *owner,
 		.on_writable = on_writable,
 		.on_reset = on_reset,
 	};
-	struct route *route = calloc(1, sizeof(*route));
+	struct route *route;
 
+	if (!may_open(r, owner)) {
+		stream_reset(st, STREAM_LIMIT);
+		return;
+	}
+	route = calloc(1, sizeof(*route));
 	if (route == NULL || uv_timer_init(r->loop, &route->first_bytes) != 0) {
 		free(route);
+		quota_give(r->quota, owner->key);
 		stream_reset(st, STREAM_INTERNAL);
 		return;
 	}

@@ -34,6 +34,9 @@ struct router_rules {
 	const struct devices *devices;
 	const char *default_server;	/* NULL: none */
 	uint64_t first_bytes_ms;	/* to wait for the first packet */
+	uint64_t max_device;		/* streams of one device at once */
+	uint64_t max_all;		/* streams at once; in any case three
+					   quarters of the open files */
 };
 
 int router_new(struct router **out, uv_loop_t *loop,

@@ -38,6 +38,15 @@ static int set_default_listen(struct settings *s)
 	return net_host_literal(&host, &s->listens[0].address);
 }
 
+/* A web server on the same machine; a unix socket needs no name. */
+static int set_default_proxies(struct settings *s)
+{
+	char why[NETWORKS_WHY_MAX];
+	int rc = networks_add(&s->proxies, "127.0.0.0/8", why);
+
+	return rc == 0 ? networks_add(&s->proxies, "::1", why) : rc;
+}
+
 static int new_with_defaults(struct settings **out)
 {
 	struct settings *s = calloc(1, sizeof(*s));
@@ -48,13 +57,19 @@ static int new_with_defaults(struct settings **out)
 	gate_defaults(&s->gate);
 	s->unix_mode = 0660;
 	s->log_level = LOG_INFO;
+	sources_defaults(&s->sources);
+	s->request_ms = 30000;
 	s->max_connections = 8192;
+	s->max_device_streams = 1024;
+	s->max_gateway_streams = 16384;
 	s->first_bytes_ms = 60000;
 	s->drain_ms = 10000;
 	s->servers = servers_new();
 	rc = s->servers == NULL ? ERR_NOMEM : set_strings(s);
 	if (rc == 0)
 		rc = set_default_listen(s);
+	if (rc == 0)
+		rc = set_default_proxies(s);
 	if (rc != 0) {
 		settings_free(s);
 		return rc;
@@ -140,6 +155,11 @@ static int check_whole(const struct settings *s, const char *file,
 	if (s->gate.response_first > s->gate.response_max) {
 		snprintf(why, CONF_WHY_MAX, "%s: response_first is above "
 		    "response_max; lower the one or raise the other", file);
+		return ERR_CONFIG;
+	}
+	if (s->gate.max_device_memory > s->gate.max_memory) {
+		snprintf(why, CONF_WHY_MAX, "%s: max_device_memory is above "
+		    "max_memory; lower the one or raise the other", file);
 		return ERR_CONFIG;
 	}
 	return check_servers(s, file, why);

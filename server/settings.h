@@ -14,7 +14,9 @@
 #include "common/conf.h"
 #include "common/gate.h"
 #include "common/log.h"
+#include "server/networks.h"
 #include "server/servers.h"
+#include "server/sources.h"
 
 #define SETTINGS_FILE "/etc/nrpc-gateway.conf"
 
@@ -39,14 +41,19 @@ struct settings {
 	char *user;			/* NULL: not given */
 	enum log_level log_level;
 	struct gate_config gate;	/* all but the keys */
+	struct sources_limits sources;
+	struct networks proxies;	/* trusted */
+	uint64_t request_ms;
 	uint64_t max_connections;	/* for each listening socket */
+	uint64_t max_device_streams;
+	uint64_t max_gateway_streams;
 	uint64_t first_bytes_ms;
 	uint64_t drain_ms;
 	struct servers *servers;
 
 	/* Private: whose values are read now, whose listens these are. */
 	enum settings_source { FROM_DEFAULTS, FROM_FILE, FROM_OPTIONS } source,
-	    listens_source;
+	    listens_source, proxies_source;
 	struct server *section;		/* private: the section that began */
 };
 

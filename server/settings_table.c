@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "common/bucket.h"
 #include "common/err.h"
 #include "common/nrpc.h"
 
@@ -119,6 +120,20 @@ static int set_listen(void *ctx, const char *argument, const char *value,
 	return 0;
 }
 
+static int set_trusted_proxy(void *ctx, const char *argument,
+    const char *value, char why[CONF_WHY_MAX])
+{
+	struct settings *s = ctx;
+
+	(void)argument;
+	if (s->proxies_source != s->source)
+		s->proxies.count = 0;
+	s->proxies_source = s->source;
+	if (strcmp(value, "none") == 0)
+		return 0;
+	return networks_add(&s->proxies, value, why) == 0 ? 0 : ERR_CONFIG;
+}
+
 static int set_unix_mode(void *ctx, const char *argument, const char *value,
     char why[CONF_WHY_MAX])
 {
@@ -206,6 +221,24 @@ SETTER(set_max_device_sessions, uint_of(value, 1, 1000,
     &s->gate.max_device_sessions, why))
 SETTER(set_max_connections, conf_uint(value, 4, 1000000, &s->max_connections,
     why))
+SETTER(set_request_timeout, conf_duration(value, 1000, 10 * MINUTE_MS,
+    &s->request_ms, why))
+SETTER(set_max_strangers, conf_uint(value, 1, 1000000,
+    &s->sources.max_strangers, why))
+SETTER(set_hello_rate, conf_uint(value, 1, BUCKET_MAX, &s->sources.hello_rate,
+    why))
+SETTER(set_hello_burst, conf_uint(value, 1, BUCKET_MAX,
+    &s->sources.hello_burst, why))
+SETTER(set_hello_rate_all, conf_uint(value, 1, BUCKET_MAX / 2,
+    &s->sources.hello_rate_all, why))
+SETTER(set_max_device_streams, conf_uint(value, 1, 1000000,
+    &s->max_device_streams, why))
+SETTER(set_max_gateway_streams, conf_uint(value, 1, 1000000,
+    &s->max_gateway_streams, why))
+SETTER(set_max_device_memory, conf_size(value, 256 * KIB,
+    UINT64_C(65536) * MIB, &s->gate.max_device_memory, why))
+SETTER(set_max_memory, conf_size(value, 256 * KIB, UINT64_C(1048576) * MIB,
+    &s->gate.max_memory, why))
 SETTER(set_max_streams, conf_uint(value, 1, 65536,
     &s->gate.session.max_streams, why))
 SETTER(set_window_max, conf_size(value, 64 * KIB, 256 * MIB,
@@ -289,6 +322,26 @@ const struct conf_setting settings_table[] = {
 	    "sessions of one device (8)"),
 	GATEWAY("max_connections", false, set_max_connections, "N",
 	    "HTTP connections per listener (8192)"),
+	GATEWAY("request_timeout", false, set_request_timeout, "TIME",
+	    "a request has to arrive in this time (30s)"),
+	GATEWAY("trusted_proxy", true, set_trusted_proxy, "NETWORK",
+	    "whose X-Forwarded-For is believed (127.0.0.0/8, ::1)"),
+	GATEWAY("max_strangers", false, set_max_strangers, "N",
+	    "requests of one source from nobody known yet (128)"),
+	GATEWAY("hello_rate", false, set_hello_rate, "N",
+	    "hellos of one source, per second (50)"),
+	GATEWAY("hello_burst", false, set_hello_burst, "N",
+	    "and at once (500)"),
+	GATEWAY("hello_rate_all", false, set_hello_rate_all, "N",
+	    "hellos of all sources, per second (1000)"),
+	GATEWAY("max_device_streams", false, set_max_device_streams, "N",
+	    "streams of one device at once (1024)"),
+	GATEWAY("max_gateway_streams", false, set_max_gateway_streams, "N",
+	    "streams of all devices at once (16384)"),
+	GATEWAY("max_device_memory", false, set_max_device_memory, "SIZE",
+	    "bytes kept for one device (64M)"),
+	GATEWAY("max_memory", false, set_max_memory, "SIZE",
+	    "bytes kept for all devices (512M)"),
 	GATEWAY("max_streams", false, set_max_streams, "N",
 	    "streams of one session at once (512)"),
 	GATEWAY("window_max", false, set_window_max, "SIZE",

@@ -38,9 +38,11 @@ unit_tests = \
 	tests/unit/test_server_devices \
 	tests/unit/test_server_endpoint \
 	tests/unit/test_server_options \
+	tests/unit/test_server_quota \
 	tests/unit/test_server_registry \
 	tests/unit/test_server_router \
 	tests/unit/test_server_settings \
+	tests/unit/test_server_sources \
 	tests/unit/test_server_tls \
 	tests/unit/test_session \
 	tests/unit/test_wire
@@ -55,9 +57,11 @@ tests_unit_test_client_status_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUN
 tests_unit_test_server_devices_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_endpoint_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_options_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
+tests_unit_test_server_quota_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_registry_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_router_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_settings_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
+tests_unit_test_server_sources_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_tls_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 # The unit tests under valgrind; for a build without sanitizers.
 check-valgrind: $(check_LIBRARIES) $(unit_tests)

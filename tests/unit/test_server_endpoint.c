@@ -32,6 +32,9 @@ static struct {
 	struct gate *gate;
 	struct endpoint *endpoint;
 	struct noise_keys keys, device;
+	struct sources_limits sources;
+	struct networks proxies;
+	uint64_t request_ms;
 	struct sockaddr_in address;
 	struct session *client;
 	struct stream *stream;		/* the gateway's end */
@@ -124,14 +127,23 @@ static void on_prepare(uv_prepare_t *prepare)
 	endpoint_run(t.endpoint);
 }
 
-static void set_up(void)
+static struct endpoint_limits limits_of(const char *path)
 {
-	struct endpoint_limits limits = { "/nrpc", REQUEST_MAX };
+	struct endpoint_limits limits = { .path = path,
+	    .request_max = REQUEST_MAX, .request_ms = t.request_ms,
+	    .sources = t.sources, .proxies = &t.proxies };
+
+	return limits;
+}
+
+/* With limits in t. */
+static void start(void)
+{
+	struct endpoint_limits limits = limits_of("/nrpc");
 	socklen_t len = sizeof(t.address);
 	struct gate_config c;
 	int fd;
 
-	memset(&t, 0, sizeof(t));
 	noise_keys_generate(&t.keys);
 	noise_keys_generate(&t.device);
 	CU_ASSERT_EQUAL_FATAL(uv_loop_init(&t.loop), 0);
@@ -148,6 +160,22 @@ static void set_up(void)
 	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, fd, 50, NULL), 0);
 	uv_prepare_init(&t.loop, &t.prepare);
 	uv_prepare_start(&t.prepare, on_prepare);
+}
+
+static void set_limits(void)
+{
+	char why[NETWORKS_WHY_MAX];
+
+	memset(&t, 0, sizeof(t));
+	t.request_ms = 60000;
+	sources_defaults(&t.sources);
+	CU_ASSERT_EQUAL_FATAL(networks_add(&t.proxies, "127.0.0.1", why), 0);
+}
+
+static void set_up(void)
+{
+	set_limits();
+	start();
 }
 
 static void tear_down(void)
@@ -287,6 +315,22 @@ static void ignore_close(void *ctx, uint64_t code, const char *text)
 	(void)ctx;
 	(void)code;
 	(void)text;
+}
+
+/* A device's first hello for another session. */
+static void post_hello(int fd)
+{
+	static const uint8_t id[RECORD_ID_LEN];
+	struct hello h = { .generation = 7, .initial_window = 1,
+	    .max_streams = 1 };
+	struct noise *state;
+	uint8_t out[HELLO_MAX];
+	size_t len;
+
+	CU_ASSERT_EQUAL_FATAL(hello_start(&state, &t.device, t.keys.pub, id,
+	    &h, out, &len), 0);
+	noise_free(state);
+	post(fd, out, len);
 }
 
 static void make_session(int fd)
@@ -474,6 +518,178 @@ static void test_a_body_without_end_is_cut_off(void)
 	tear_down();
 }
 
+/* ---- strangers -------------------------------------------------------- */
+
+/* A head whose body does not come, as a proxy forwards it for `from`. */
+static int begin_from(const char *from)
+{
+	char head[256];
+	int fd = dial();
+
+	snprintf(head, sizeof(head), "POST /nrpc/" ID " HTTP/1.1\r\n"
+	    "Host: x\r\nX-Forwarded-For: 192.0.2.99\r\n"
+	    "X-Forwarded-For: 192.0.2.98, %s\r\n"
+	    "Content-Length: 100\r\n\r\n", from);
+	send_text(fd, head);
+	turns(3);
+	return fd;
+}
+
+/* Is it closed, after a 404 or without one? */
+static bool is_closed(int fd)
+{
+	char byte[512];
+	ssize_t n;
+
+	while ((n = recv(fd, byte, sizeof(byte), MSG_DONTWAIT)) > 0)
+		;
+	return n == 0 || errno != EAGAIN;
+}
+
+static void test_strangers_of_a_proxy_are_told_apart(void)
+{
+	int fds[4];
+
+	set_limits();
+	t.sources.max_strangers = 2;
+	start();
+	fds[0] = begin_from("192.0.2.1");
+	fds[1] = begin_from("\"[2001:db8::1]:443\"");
+	fds[2] = begin_from("192.0.2.1:4711");
+	CU_ASSERT_FALSE(is_closed(fds[2]));
+	fds[3] = begin_from("192.0.2.1");
+	CU_ASSERT_TRUE(receive(fds[3], false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "404"));
+	close(fds[3]);
+	fds[3] = begin_from("192.0.2.2");
+	turns(10);
+	CU_ASSERT_FALSE(is_closed(fds[3]));
+	/* A place is free again when its request is over. */
+	close(fds[0]);
+	turns(20);
+	fds[0] = begin_from("192.0.2.1");
+	turns(10);
+	CU_ASSERT_FALSE(is_closed(fds[0]));
+	for (int i = 0; i < 4; i++)
+		close(fds[i]);
+	tear_down();
+}
+
+static void test_without_a_proxy_connections_count(void)
+{
+	int fds[3];
+
+	set_limits();
+	t.sources.max_strangers = 2;
+	t.proxies.count = 0;
+	start();
+	for (int i = 0; i < 3; i++)
+		fds[i] = dial();
+	turns(20);
+	CU_ASSERT_FALSE(is_closed(fds[0]));
+	CU_ASSERT_FALSE(is_closed(fds[1]));
+	CU_ASSERT_TRUE(is_closed(fds[2]));
+	close(fds[2]);
+	/* Who is known takes no stranger's place, for the whole connection. */
+	make_idle_session(fds[0]);
+	CU_ASSERT_STRING_NOT_EQUAL(t.peer, "10.1.2.3,\\x20\\x22evil");
+	fds[2] = dial();
+	turns(20);
+	CU_ASSERT_FALSE(is_closed(fds[2]));
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	tear_down();
+}
+
+static void test_a_held_request_is_no_stranger(void)
+{
+	int fds[2];
+
+	set_limits();
+	t.sources.max_strangers = 1;
+	t.proxies.count = 0;
+	start();
+	fds[0] = dial();
+	make_idle_session(fds[0]);
+	post_records(fds[0], 20000);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 1);
+	fds[1] = dial();
+	turns(20);
+	CU_ASSERT_FALSE(is_closed(fds[1]));
+	close(fds[0]);
+	close(fds[1]);
+	tear_down();
+}
+
+static void test_hellos_beyond_the_rate_get_the_404(void)
+{
+	struct gate_stats stats;
+	int fd;
+
+	set_limits();
+	t.sources.hello_rate = t.sources.hello_burst = 1;
+	t.proxies.count = 0;
+	start();
+	fd = dial();
+	make_session(fd);
+	post(fd, "\xf1\x01\x00\x60", 4);	/* no whole hello: does not count */
+	CU_ASSERT_TRUE_FATAL(receive(fd, false));
+	gate_get_stats(t.gate, &stats);
+	CU_ASSERT_EQUAL(stats.limited, 0);
+	post_hello(fd);
+	CU_ASSERT_TRUE_FATAL(receive(fd, false));
+	blank_date();
+	CU_ASSERT_STRING_EQUAL(t.in, not_found);
+	gate_get_stats(t.gate, &stats);
+	CU_ASSERT_EQUAL(stats.limited, 1);
+	post_records(fd, 0);			/* the session goes on */
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "200 OK"));
+	close(fd);
+	tear_down();
+}
+
+/* Until it is closed, for so long; a byte every now and then. */
+static bool is_cut_off(int fd, unsigned wait_ms, const char *trickle)
+{
+	for (unsigned i = 0; i < wait_ms / 20; i++) {
+		if (is_closed(fd))
+			return true;
+		(void)send(fd, trickle, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+		turns(40);
+	}
+	return is_closed(fd);
+}
+
+static void test_what_trickles_in_is_cut_off(void)
+{
+	int head, body, silent, idle;
+
+	set_limits();
+	t.request_ms = 500;
+	start();
+	silent = dial();
+	head = dial();
+	send_text(head, "POST /nrpc/" ID " HTTP/1.1\r\nX: ");
+	body = begin_from("192.0.2.1");
+	idle = dial();
+	make_idle_session(idle);
+	CU_ASSERT_TRUE(is_cut_off(body, 3000, "x"));
+	CU_ASSERT_TRUE(is_cut_off(head, 1000, "x"));
+	CU_ASSERT_TRUE(is_closed(silent));
+	/* But not who has only nothing to say for a while, or is held. */
+	CU_ASSERT_FALSE(is_closed(idle));
+	post_records(idle, 20000);
+	turns(3000);
+	CU_ASSERT_EQUAL(held(), 1);
+	close(head);
+	close(body);
+	close(silent);
+	close(idle);
+	tear_down();
+}
+
 /* ---- exchanges -------------------------------------------------------- */
 
 static void test_a_session_is_admitted_and_knows_its_peer(void)
@@ -577,7 +793,7 @@ static void test_the_end_lets_go_of_what_is_held(void)
 
 static void test_another_path_counts_from_the_next_request(void)
 {
-	struct endpoint_limits limits = { "/other", REQUEST_MAX };
+	struct endpoint_limits limits = limits_of("/other");
 	int fd;
 
 	set_up();
@@ -648,6 +864,16 @@ int main(void)
 		  test_what_is_too_long_is_refused_alike },
 		{ "a body without end is cut off",
 		  test_a_body_without_end_is_cut_off },
+		{ "strangers of a proxy are told apart",
+		    test_strangers_of_a_proxy_are_told_apart },
+		{ "without a proxy connections count",
+		    test_without_a_proxy_connections_count },
+		{ "a held request is no stranger",
+		    test_a_held_request_is_no_stranger },
+		{ "hellos beyond the rate get the 404",
+		    test_hellos_beyond_the_rate_get_the_404 },
+		{ "what trickles in is cut off",
+		    test_what_trickles_in_is_cut_off },
 		{ "a session is admitted and knows its peer",
 		  test_a_session_is_admitted_and_knows_its_peer },
 		{ "a request is held until there is something",

@@ -188,7 +188,8 @@ static void set_up(void)
 	CU_ASSERT_EQUAL_FATAL(devices_add(t.devices, &al), 0);
 	CU_ASSERT_EQUAL_FATAL(devices_add_server(t.devices, MAIL1), 0);
 	CU_ASSERT_EQUAL_FATAL(devices_add_server(t.devices, MAIL2), 0);
-	t.rules = (struct router_rules){ t.servers, t.devices, MAIL1, 60000 };
+	t.rules = (struct router_rules){ t.servers, t.devices, MAIL1, 60000,
+	    1000, 1000 };
 	t.owner = (struct router_owner){ "session", "al", { 7 } };
 	CU_ASSERT_EQUAL_FATAL(router_new(&t.router, &t.loop, &t.rules), 0);
 	make_session(&t.gateway, false);

@@ -97,6 +97,57 @@ static void test_everything_can_be_set(void)
 	settings_free(s);
 }
 
+static void test_caps_can_be_set(void)
+{
+	struct settings *s = parse("[gateway]\n"
+	    "request_timeout = 5s\nmax_strangers = 7\nhello_rate = 8\n"
+	    "hello_burst = 9\nhello_rate_all = 10\n"
+	    "max_device_streams = 11\nmax_gateway_streams = 12\n"
+	    "max_device_memory = 13M\nmax_memory = 14M\n");
+
+	CU_ASSERT_EQUAL(s->request_ms, 5000);
+	CU_ASSERT_EQUAL(s->sources.max_strangers, 7);
+	CU_ASSERT_EQUAL(s->sources.hello_rate, 8);
+	CU_ASSERT_EQUAL(s->sources.hello_burst, 9);
+	CU_ASSERT_EQUAL(s->sources.hello_rate_all, 10);
+	CU_ASSERT_EQUAL(s->max_device_streams, 11);
+	CU_ASSERT_EQUAL(s->max_gateway_streams, 12);
+	CU_ASSERT_EQUAL(s->gate.max_device_memory, 13u << 20);
+	CU_ASSERT_EQUAL(s->gate.max_memory, 14u << 20);
+	settings_free(s);
+	refuse("[gateway]\nhello_rate = 0\n", "gw.conf:2", "hello_rate");
+	refuse("[gateway]\nmax_memory = 1M\n", "max_device_memory",
+	    "max_memory");
+}
+
+static bool trusts(const struct settings *s, const char *address)
+{
+	uint8_t a[16];
+
+	return networks_parse(address, a) && networks_contain(&s->proxies, a);
+}
+
+static void test_trusted_proxies_replace_the_default(void)
+{
+	struct settings *s = parse("");
+
+	CU_ASSERT_TRUE(trusts(s, "127.0.0.1"));
+	CU_ASSERT_TRUE(trusts(s, "::1"));
+	CU_ASSERT_FALSE(trusts(s, "10.0.0.1"));
+	settings_free(s);
+	s = parse("[gateway]\ntrusted_proxy = 10.0.0.0/8\n"
+	    "trusted_proxy = 2001:db8::7\n");
+	CU_ASSERT_TRUE(trusts(s, "10.0.0.1"));
+	CU_ASSERT_TRUE(trusts(s, "2001:db8::7"));
+	CU_ASSERT_FALSE(trusts(s, "127.0.0.1"));
+	settings_free(s);
+	s = parse("[gateway]\ntrusted_proxy = none\n");
+	CU_ASSERT_FALSE(trusts(s, "127.0.0.1"));
+	settings_free(s);
+	refuse("[gateway]\ntrusted_proxy = nginx\n", "gw.conf:2",
+	    "no network");
+}
+
 static void test_mistakes_are_named_with_line_and_remedy(void)
 {
 	refuse("[gateway]\nlisen = 127.0.0.1:1\n", "gw.conf:2", "listen");
@@ -209,6 +260,9 @@ int main(void)
 	static const struct unit_test tests[] = {
 		{ "defaults are safe", test_defaults_are_safe },
 		{ "everything can be set", test_everything_can_be_set },
+		{ "caps can be set", test_caps_can_be_set },
+		{ "trusted proxies replace the default",
+		  test_trusted_proxies_replace_the_default },
 		{ "mistakes are named with line and remedy",
 		  test_mistakes_are_named_with_line_and_remedy },
 		{ "mistakes of the whole are named too",
