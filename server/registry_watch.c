@@ -122,7 +122,6 @@ static void after_work(uv_work_t *work, int status)
 
 	(void)status;		/* never cancelled */
 	w->busy = false;
-	w->writing_count = 0;
 	w->result = NULL;
 	if (w->freed) {
 		devices_free(result);
@@ -130,7 +129,9 @@ static void after_work(uv_work_t *work, int status)
 		return;
 	}
 	complain(w->complaint, w->why, true);
-	complain(w->seen_complaint, w->seen_why, false);
+	if (w->writing_count > 0 && w->why[0] == '\0')	/* it was tried */
+		complain(w->seen_complaint, w->seen_why, false);
+	w->writing_count = 0;
 	uv_timer_start(&w->timer, on_timer,
 	    w->next_path != NULL ? 0 : REGISTRY_WATCH_MS, 0);
 	if (result != NULL)
