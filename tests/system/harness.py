@@ -311,6 +311,12 @@ class Process:
     def peak_rss(self):
         return self.status_kib("VmHWM") * 1024
 
+    def cpu_s(self):
+        """Seconds of CPU, its own and the system's for it."""
+        stat = pathlib.Path("/proc/%d/stat" % self.pid).read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def fds(self):
         return len(os.listdir("/proc/%d/fd" % self.pid))
 
@@ -509,6 +515,15 @@ class World:
 
     def program(self, path):
         return self.build / path
+
+    def source(self, path):
+        """A file of the sources."""
+        return HERE.parent.parent / path
+
+    def process(self, name, argv):
+        """Any other program, ended with the rest."""
+        return self._keep(Process(self._name(name), argv, self.directory,
+                                  self.env))
 
     def run(self, *argv, ok=True, timeout=30):
         """A short command; its output. ok=False: it has to fail."""

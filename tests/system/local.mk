@@ -8,6 +8,7 @@ system_tests = \
 	tests/system/distance.test \
 	tests/system/drain-and-reload.test \
 	tests/system/exchange-cost.test \
+	tests/system/flood.test \
 	tests/system/gateway-restarted.test \
 	tests/system/linger.test \
 	tests/system/many-streams.test \
@@ -20,6 +21,7 @@ system_tests = \
 
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
+	tests/support/flood.py \
 	tests/system/harness.py \
 	tests/system/roads.py
 
