@@ -276,8 +276,15 @@ void gate_session_free(struct gate_session *gs)
 
 static void expire(struct gate_list *l, uint64_t life_ms, uint64_t now_ms)
 {
-	while (l->head != NULL && now_ms - l->head->used_ms >= life_ms)
-		gate_session_free(l->head);
+	struct gate_session *gs;
+
+	while ((gs = l->head) != NULL && now_ms - gs->used_ms >= life_ms) {
+		/* Somebody waits for an answer, however short the life. */
+		if (gs->held.head != NULL || gs->bulk.head != NULL)
+			gate_session_used(gs, now_ms);
+		else
+			gate_session_free(gs);
+	}
 }
 
 void gate_run(struct gate *g, uint64_t now_ms)

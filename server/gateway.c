@@ -256,6 +256,7 @@ int gateway_run(const struct gateway_source *source)
 	}
 	log_set_level(gw->settings->log_level);
 	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);	/* an error like a full disk's */
 	rc = init_handles(gw);
 	if (rc != 0) {
 		log_error("start failed error=\"%s\"", err_text(rc));

@@ -80,7 +80,7 @@ struct guest {
 	uint64_t connections, count, up, down, bytes, ms, interval_ms;
 	uint64_t stall_after, stall_ms, dribble_ms, timeout_s, seed;
 	uint64_t progress_ms, reported;
-	bool server_stalls, resets_ok;
+	bool server_stalls, resets_ok, said_held;
 	struct call *calls;
 	uint64_t left, held, stalled;
 	struct tally tally;
@@ -117,6 +117,16 @@ static void all_done(struct guest *g)
 	uv_close((uv_handle_t *)&g->go_on, NULL);
 }
 
+/* Once all are held, but for those that were refused. */
+static void say_held(struct guest *g)
+{
+	if (g->said_held || g->held == 0 || g->held < g->left)
+		return;
+	g->said_held = true;
+	puts("held");
+	fflush(stdout);
+}
+
 static void finish(struct call *c, bool reset)
 {
 	struct guest *g = c->g;
@@ -135,6 +145,7 @@ static void finish(struct call *c, bool reset)
 	uv_close((uv_handle_t *)&c->timer, NULL);
 	if (--g->left == 0)
 		all_done(g);
+	say_held(g);
 }
 
 static void succeed(struct call *c)
@@ -250,10 +261,8 @@ static void on_interval(uv_timer_t *timer)
 static void on_held(struct call *c)
 {
 	c->phase = PHASE_HELD;
-	if (++c->g->held == c->g->connections) {
-		puts("held");
-		fflush(stdout);
-	}
+	c->g->held++;
+	say_held(c->g);
 }
 
 static void on_transaction_done(struct call *c)

@@ -688,6 +688,32 @@ static void test_linger_ends_a_silent_session(void)
 	teardown();
 }
 
+static void test_who_is_held_does_not_expire(void)
+{
+	struct session_seen seen;
+	struct request r;
+
+	setup();
+	cfg.linger_ms = 10000;
+	gate_reconfigure(gate, &cfg);
+	greet(1);
+	answer_ping();
+	ask(&r, 0, 25000, 1);
+	CU_ASSERT_EQUAL(gate_exchange_state(r.x), GATE_WAITING);
+	for (int i = 0; i < 24; i++) {
+		now_ms += 1000;
+		gate_run(gate, now_ms);
+	}
+	CU_ASSERT_EQUAL(ends, 0);
+	now_ms += 1000;
+	gate_run(gate, now_ms);
+	(void)take(&r, &seen);
+	now_ms += 20000;
+	gate_run(gate, now_ms);
+	CU_ASSERT_EQUAL(ends, 1);
+	teardown();
+}
+
 static void test_a_drained_gateway_takes_no_new_sessions(void)
 {
 	struct session_seen seen;
@@ -968,6 +994,8 @@ int main(void)
 		    test_nobody_resumes_the_session_of_another_device },
 		{ "linger ends a silent session",
 		    test_linger_ends_a_silent_session },
+		{ "who is held does not expire",
+		    test_who_is_held_does_not_expire },
 		{ "a drained gateway takes no new sessions",
 		    test_a_drained_gateway_takes_no_new_sessions },
 		{ "the cap on sessions is noted",
