@@ -96,6 +96,7 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 		return;
 	}
 	l->connections--;
+	l->ended = true;
 	connection_free(c);
 	*context = NULL;
 }
@@ -115,7 +116,9 @@ static void on_timer(uv_timer_t *timer);
 
 /*
  * Run the daemon, again while requests that we resumed have not been called
- * back (nothing else would wake it), and set its timer.
+ * back (nothing else would wake it), and set its timer. Also once more after a
+ * connection has ended: one that stopped accepting, for want of descriptors or
+ * at its limit, only begins again with its next run.
  */
 static void run_listener(struct listener *l)
 {
@@ -123,9 +126,10 @@ static void run_listener(struct listener *l)
 	unsigned rounds = 0;
 
 	do {
+		l->ended = false;
 		(void)MHD_run(l->daemon);	/* fails only if misused */
-	} while (l->resumed > 0 && ++rounds < ROUNDS_MAX);
-	if (l->resumed > 0)
+	} while ((l->resumed > 0 || l->ended) && ++rounds < ROUNDS_MAX);
+	if (l->resumed > 0 || l->ended)
 		uv_timer_start(&l->timer, on_timer, 0, 0);
 	else if (MHD_get_timeout(l->daemon, &wait_ms) == MHD_YES)
 		uv_timer_start(&l->timer, on_timer, wait_ms, 0);

@@ -41,6 +41,7 @@ struct listener {
 	uv_poll_t poll;			/* of the daemon's epoll descriptor */
 	uv_timer_t timer;		/* of the daemon's own timeouts */
 	unsigned resumed;		/* requests not called back yet */
+	bool ended;			/* a connection has, in this run */
 	unsigned open_handles;
 	unsigned connections, max_connections;
 	struct endpoint_tls *tls;

@@ -10,10 +10,12 @@ system_tests = \
 	tests/system/exchange-cost.test \
 	tests/system/flood.test \
 	tests/system/gateway-restarted.test \
+	tests/system/hostile-domino.test \
 	tests/system/linger.test \
 	tests/system/many-streams.test \
 	tests/system/nginx-restarted.test \
 	tests/system/nrpc-answer.test \
+	tests/system/resources.test \
 	tests/system/roaming.test \
 	tests/system/routing.test \
 	tests/system/sleep.test \

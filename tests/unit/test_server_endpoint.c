@@ -25,6 +25,7 @@
 #define ID "AAAAAAAAAAAAAAAAAAAAAA"	/* 16 bytes of zero */
 #define REQUEST_MAX 100000u
 #define IN_MAX (2u << 20)
+#define CONNECTIONS_MAX 50u
 
 static struct {
 	uv_loop_t loop;
@@ -157,7 +158,8 @@ static void start(void)
 	t.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	CU_ASSERT_EQUAL_FATAL(net_listen_tcp((void *)&t.address, 10, &fd), 0);
 	CU_ASSERT_EQUAL_FATAL(getsockname(fd, (void *)&t.address, &len), 0);
-	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, fd, 50, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, fd,
+	    CONNECTIONS_MAX, NULL), 0);
 	uv_prepare_init(&t.loop, &t.prepare);
 	uv_prepare_start(&t.prepare, on_prepare);
 }
@@ -601,6 +603,25 @@ static void test_without_a_proxy_connections_count(void)
 	tear_down();
 }
 
+static void test_one_beyond_the_limit_waits_for_its_turn(void)
+{
+	int fds[CONNECTIONS_MAX], late;
+
+	set_up();
+	for (unsigned i = 0; i < CONNECTIONS_MAX; i++)
+		fds[i] = dial();
+	late = dial();
+	send_text(late, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+	turns(20);
+	CU_ASSERT_EQUAL(recv(late, t.in, 1, MSG_DONTWAIT), -1);
+	close(fds[0]);
+	CU_ASSERT_TRUE(receive(late, false));
+	for (unsigned i = 1; i < CONNECTIONS_MAX; i++)
+		close(fds[i]);
+	close(late);
+	tear_down();
+}
+
 static void test_a_held_request_is_no_stranger(void)
 {
 	int fds[2];
@@ -868,6 +889,8 @@ int main(void)
 		    test_strangers_of_a_proxy_are_told_apart },
 		{ "without a proxy connections count",
 		    test_without_a_proxy_connections_count },
+		{ "one beyond the limit waits for its turn",
+		    test_one_beyond_the_limit_waits_for_its_turn },
 		{ "a held request is no stranger",
 		    test_a_held_request_is_no_stranger },
 		{ "hellos beyond the rate get the 404",
