@@ -118,6 +118,7 @@ static void list_append(struct gate_session *gs)
 		l->head = gs;
 	l->tail = gs;
 	(*gate_device_count(gs))++;
+	gate_device_used(gs);
 }
 
 static void list_remove(struct gate_session *gs)
@@ -366,10 +367,11 @@ unsigned gate_close_device(struct gate *g, const uint8_t key[32],
     uint64_t code, const char *text)
 {
 	const struct gate_device *d = gate_device_find(g, key);
-	struct gate_session *gs = d == NULL ? NULL : d->sessions;
+	struct gate_session *gs = d == NULL ? NULL : d->sessions, *next;
 	unsigned n = 0;
 
-	for (; gs != NULL; gs = gs->device_next) {
+	for (; gs != NULL; gs = next) {
+		next = gs->device_next;	/* it moves to the front */
 		if (gs->ended)
 			continue;
 		gate_session_close(gs, code, text);

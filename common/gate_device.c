@@ -49,6 +49,17 @@ static void forget(struct gate *g, struct gate_device *d)
 	free(d);
 }
 
+static void put_first(struct gate_session *gs)
+{
+	struct gate_device *d = gs->owner;
+
+	gs->device_prev = NULL;
+	gs->device_next = d->sessions;
+	if (gs->device_next != NULL)
+		gs->device_next->device_prev = gs;
+	d->sessions = gs;
+}
+
 int gate_device_join(struct gate_session *gs)
 {
 	struct gate_device *d = gate_device_find(gs->g, gs->key);
@@ -59,14 +70,11 @@ int gate_device_join(struct gate_session *gs)
 		return ERR_NOMEM;
 	d->budget.max = gs->g->cfg.max_device_memory;
 	gs->owner = d;
-	gs->device_next = d->sessions;
-	if (gs->device_next != NULL)
-		gs->device_next->device_prev = gs;
-	d->sessions = gs;
+	put_first(gs);
 	return 0;
 }
 
-void gate_device_leave(struct gate_session *gs)
+static void take_out(struct gate_session *gs)
 {
 	struct gate_device *d = gs->owner;
 
@@ -76,6 +84,19 @@ void gate_device_leave(struct gate_session *gs)
 		d->sessions = gs->device_next;
 	if (gs->device_next != NULL)
 		gs->device_next->device_prev = gs->device_prev;
+}
+
+void gate_device_used(struct gate_session *gs)
+{
+	take_out(gs);
+	put_first(gs);
+}
+
+void gate_device_leave(struct gate_session *gs)
+{
+	struct gate_device *d = gs->owner;
+
+	take_out(gs);
 	gs->owner = NULL;
 	if (d->sessions == NULL)
 		forget(gs->g, d);
@@ -95,12 +116,9 @@ struct gate_session *gate_device_oldest(const struct gate_device *d,
 {
 	struct gate_session *oldest = NULL;
 
-	/* Of those used at the same time the one further back is older. */
 	for (struct gate_session *gs = d->sessions; gs != NULL;
-	    gs = gs->device_next) {
-		if (gate_list_of(gs) == l && (oldest == NULL ||
-		    gs->used_ms <= oldest->used_ms))
+	    gs = gs->device_next)
+		if (gate_list_of(gs) == l)
 			oldest = gs;
-	}
 	return oldest;
 }

@@ -14,7 +14,7 @@
 struct gate_device {
 	struct gate_device *bucket_next;
 	uint8_t key[32];
-	struct gate_session *sessions;		/* the newest first */
+	struct gate_session *sessions;		/* the last used first */
 	unsigned live, fresh, ended;		/* how many of each kind */
 	struct budget budget;
 };
@@ -141,6 +141,7 @@ void gate_note(struct gate *g, const char *fmt, ...);
 struct gate_device *gate_device_find(struct gate *g, const uint8_t key[32]);
 int gate_device_join(struct gate_session *gs);	/* 0 or ERR_NOMEM */
 void gate_device_leave(struct gate_session *gs);
+void gate_device_used(struct gate_session *gs);
 
 /* How many of gs' kind (live, fresh or ended) its device has. */
 unsigned *gate_device_count(const struct gate_session *gs);

@@ -74,7 +74,7 @@ static void on_note(void *ctx, const char *line)
 }
 
 static const struct gate_ops ops = { authorize, on_session, on_session_end,
-    on_open, on_wake, on_note };
+    on_open, on_wake, on_note, NULL };
 
 static void on_ready(void *ctx)
 {
@@ -204,6 +204,7 @@ static void test_sessions_never_used_make_room(void)
 	struct guest g[6] = { 0 };
 
 	setup();
+	cfg.max_device_sessions = 4;
 	start();
 	for (uint8_t i = 0; i < 6; i++)
 		CU_ASSERT_EQUAL(greet(&g[i], i, i == 0 ? &bob : &alice),
