@@ -88,13 +88,11 @@ static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind,
 	return MHD_YES;
 }
 
-static const char *forwarded(struct MHD_Connection *mhd)
+static void find_forwarded(struct MHD_Connection *mhd, const char **out)
 {
-	const char *value = NULL;
-
+	*out = NULL;
 	(void)MHD_get_connection_values(mhd, MHD_HEADER_KIND, on_header,
-	    &value);
-	return value;
+	    (void *)out);
 }
 
 /*
@@ -123,9 +121,10 @@ static bool last_address(const char *list, uint8_t out[16])
 bool origin_of_request(struct endpoint *e, struct MHD_Connection *mhd,
     struct origin *o)
 {
-	const char *list = forwarded(mhd);
 	unsigned suppressed;
+	const char *list;
 
+	find_forwarded(mhd, &list);
 	o->known = list != NULL && last_address(list, o->address);
 	if (!o->known) {
 		if (endpoint_log_allow(e, LIMIT_NO_SOURCE, &suppressed))
@@ -182,7 +181,7 @@ const char *endpoint_peer(const struct endpoint *e,
 		return "-";
 	mhd = request_mhd(e->current);
 	if (connection_of(mhd)->by_proxy)
-		list = forwarded(mhd);
+		find_forwarded(mhd, &list);
 	if (list != NULL)
 		return log_clean(out, ENDPOINT_PEER_MAX, list, strlen(list));
 	info = MHD_get_connection_info(mhd,
