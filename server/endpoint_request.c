@@ -237,8 +237,8 @@ struct request *request_new(struct endpoint *e, struct connection *c,
 	r->begun_ms = net_now_ms(e->loop);
 	r->turned_away = c->by_proxy &&
 	    !origin_of_request(e, mhd, &r->origin);
-	if (!r->turned_away && is_exchange(e, url, method, id) && gate_exchange_new(&r->exchange,
-	    e->gate, id, on_ready, r) != 0) {
+	if (!r->turned_away && is_exchange(e, url, method, id) &&
+	    gate_exchange_new(&r->exchange, e->gate, id, on_ready, r) != 0) {
 		origin_leave(e, &r->origin);
 		free(r);
 		return NULL;
@@ -341,7 +341,6 @@ bool request_body(struct request *r, const void *data, size_t len)
 bool request_go_on(struct request *r)
 {
 	struct endpoint *e = r->endpoint;
-
 	bool ended = r->body_ended;
 
 	called_back(r);
