@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <microhttpd.h>
@@ -21,6 +22,7 @@
  */
 #define POOL_BYTES ((size_t)18 * 1024)
 #define ROUNDS_MAX 16	/* runs of a daemon before others have their turn */
+#define NUDGE_MS 20u		/* for libmicrohttpd to close by itself */
 
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */
 
@@ -101,11 +103,32 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 	*context = NULL;
 }
 
+/*
+ * libmicrohttpd watches for changes and takes a short read for the last one:
+ * an end that has come together with bytes escapes it, and the connection would
+ * stay for ENDPOINT_IDLE_S. What has ended already is ended once more, which
+ * is a change; and again, should that one come together with bytes as well.
+ */
+static void on_nudge(uv_timer_t *timer)
+{
+	struct endpoint *e = timer->data;
+	struct connection *c;
+
+	LIST_FOREACH(c, &e->gone, gone_link)
+		(void)shutdown(c->fd, SHUT_RD);	/* fails after a reset */
+	if (!LIST_EMPTY(&e->gone))
+		uv_timer_start(&e->nudge, on_nudge, NUDGE_MS, 0);
+}
+
 static void on_hangup(void *user)
 {
 	struct connection *c = user;
+	struct endpoint *e = c->listener->endpoint;
 
 	c->gone = true;
+	LIST_INSERT_HEAD(&e->gone, c, gone_link);
+	if (!uv_is_active((uv_handle_t *)&e->nudge))
+		uv_timer_start(&e->nudge, on_nudge, NUDGE_MS, 0);
 	if (c->request != NULL)
 		request_hang_up(c->request);
 }
@@ -241,6 +264,9 @@ int endpoint_new(struct endpoint **out, uv_loop_t *loop, struct gate *gate,
 	TAILQ_INIT(&e->ready);
 	LIST_INIT(&e->listeners);
 	LIST_INIT(&e->connections);
+	LIST_INIT(&e->gone);
+	uv_timer_init(loop, &e->nudge);
+	e->nudge.data = e;
 	rc = sources_new(&e->sources, &limits->sources);
 	if (rc == 0)
 		rc = endpoint_reconfigure(e, limits);
@@ -269,6 +295,11 @@ static void release_held(struct endpoint *e)
 		request_resume(r);
 }
 
+static void on_nudge_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
 void endpoint_free(struct endpoint *e)
 {
 	struct listener *l;
@@ -283,7 +314,7 @@ void endpoint_free(struct endpoint *e)
 		MHD_destroy_response(e->not_found);
 	sources_free(e->sources);
 	free(e->path);
-	free(e);
+	uv_close((uv_handle_t *)&e->nudge, on_nudge_closed);
 }
 
 int endpoint_reconfigure(struct endpoint *e,

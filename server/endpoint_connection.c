@@ -153,6 +153,8 @@ void connection_free(struct connection *c)
 	origin_leave(e, &c->origin);
 	if (c->tls_ticket != NULL)
 		endpoint_tls_unuse(c->listener->tls, c->tls_ticket);
+	if (c->gone)
+		LIST_REMOVE(c, gone_link);
 	LIST_REMOVE(c, link);
 	if (LIST_EMPTY(&e->connections))
 		stop_sweep(e);

@@ -60,6 +60,7 @@ struct origin {
 /* One HTTP connection. */
 struct connection {
 	LIST_ENTRY(connection) link;
+	LIST_ENTRY(connection) gone_link;	/* the peer has hung up */
 	struct listener *listener;
 	struct request *request;	/* the one under way, or NULL */
 	struct origin origin;		/* not of a trusted proxy's */
@@ -91,6 +92,8 @@ struct endpoint {
 	struct request *current;	/* whose body is being taken in */
 	LIST_HEAD(, listener) listeners;
 	LIST_HEAD(, connection) connections;
+	LIST_HEAD(, connection) gone;	/* to be closed by libmicrohttpd */
+	uv_timer_t nudge;		/* ... which is reminded of them */
 	uint8_t scratch[64 * 1024];	/* the beginning of a response */
 };
 

@@ -798,6 +798,37 @@ static void test_a_client_that_leaves_is_noticed_at_once(void)
 	tear_down();
 }
 
+/* What the gateway gets all at once; true when it closes in a second. */
+static bool is_closed_after(const void *data, size_t len)
+{
+	int fd = dial();
+	bool closed = false;
+	char byte;
+
+	CU_ASSERT_EQUAL_FATAL(send(fd, data, len, MSG_NOSIGNAL), len);
+	CU_ASSERT_EQUAL(shutdown(fd, SHUT_WR), 0);
+	for (int i = 0; i < 1000 && !closed; i++) {
+		turns(1);
+		closed = recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+	}
+	close(fd);
+	return closed;
+}
+
+static void test_half_a_request_and_an_end_at_once_are_the_end(void)
+{
+	static char text[60000] = "POST /nrpc/" ID " HTTP/1.1\r\n"
+	    "Host: x\r\nContent-Length: 70000\r\n\r\n";
+	size_t head = strlen(text);
+
+	set_up();
+	CU_ASSERT_TRUE(is_closed_after(text, 10));
+	CU_ASSERT_TRUE(is_closed_after(text, head));
+	CU_ASSERT_TRUE(is_closed_after(text, head + 1));
+	CU_ASSERT_TRUE(is_closed_after(text, sizeof(text)));
+	tear_down();
+}
+
 static void test_the_end_lets_go_of_what_is_held(void)
 {
 	int fd;
@@ -904,6 +935,8 @@ int main(void)
 		{ "a long answer streams", test_a_long_answer_streams },
 		{ "a client that leaves is noticed at once",
 		  test_a_client_that_leaves_is_noticed_at_once },
+		{ "half a request and an end at once are the end",
+		  test_half_a_request_and_an_end_at_once_are_the_end },
 		{ "the end lets go of what is held",
 		  test_the_end_lets_go_of_what_is_held },
 		{ "another path counts from the next request",
