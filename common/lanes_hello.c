@@ -218,8 +218,12 @@ static void unanswered(struct lanes *l, enum lanes_result result,
 	else
 		snprintf(why, sizeof(why), "something else answered in the "
 		    "gateway's place: a captive portal or a proxy?");
-	lanes_set_state(l, LANES_DOWN, why);
-	l->rounds++;
+	if (l->rounds++ == 0)
+		l->failing_ms = now_ms;
+	/* As with other exchanges, as long as there is a session. */
+	if (l->session == NULL || l->state == LANES_DOWN ||
+	    now_ms - l->failing_ms >= LANES_DOWN_MS)
+		lanes_set_state(l, LANES_DOWN, why);
 }
 
 void lanes_hello_ended(struct lanes *l, enum lanes_result result,

@@ -14,6 +14,7 @@
 #define PATHS_QUICK 2u		/* the second one only after a hedge */
 #define HEDGE_COST 8u		/* in tokens; an exchange earns one */
 #define HEDGE_TOKENS_MAX 64u
+#define LANES_DOWN_MS 1000u	/* failing for so long, the tunnel is down */
 
 /* One lane, or the place for hellos: at most one exchange at a time. */
 struct slot {

@@ -24,7 +24,6 @@
 #define BODY_MIN 16384u		/* never halved below this */
 #define BODY_SPARE 12288u	/* a body buffer larger than this is not kept */
 #define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
-#define DOWN_MS 1000u		/* failing for so long, the tunnel is down */
 #define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
 #define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define BULK_ANSWER STREAM_BULK_BYTES	/* a larger response is bulk */
@@ -515,7 +514,7 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 	}
 	lanes_wait(l, now_ms);
 	/* A moment of trouble is not worth sending Notes elsewhere for. */
-	if (now_ms - l->failing_ms >= DOWN_MS)
+	if (now_ms - l->failing_ms >= LANES_DOWN_MS)
 		lanes_set_state(l, LANES_DOWN, why);
 }
 

@@ -249,6 +249,31 @@ static void test_no_request_is_held_for_longer_than_the_gateway_holds(void)
 	teardown();
 }
 
+static void test_a_hello_in_vain_does_not_yet_make_the_tunnel_down(void)
+{
+	uint64_t started_ms;
+
+	setup();
+	answer(HELLO_CREATED, 30000);
+	end(0, LANES_STATUS, 404);
+	run_after(0);
+	if (!call[LANES_HELLO].open)
+		run_after(cfg.retry_max_ms);
+	started_ms = now_ms;
+	end(LANES_HELLO, LANES_STATUS, 502);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	while (now_ms - started_ms < 1000) {
+		run_after(cfg.retry_max_ms);
+		end(LANES_HELLO, LANES_FAILED, 0);
+	}
+	CU_ASSERT_EQUAL(state, LANES_DOWN);
+	CU_ASSERT_PTR_NOT_NULL(lanes_session(lanes));
+	run_after(cfg.retry_max_ms);
+	answer(HELLO_RESUMED, 30000);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
 static void test_hellos_have_growing_numbers(void)
 {
 	setup();
@@ -277,6 +302,8 @@ int main(void)
 		    test_a_device_that_is_revoked_loses_its_streams },
 		{ "no request is held for longer than the gateway holds",
 		    test_no_request_is_held_for_longer_than_the_gateway_holds },
+		{ "a hello in vain does not yet make the tunnel down",
+		    test_a_hello_in_vain_does_not_yet_make_the_tunnel_down },
 		{ "hellos have growing numbers",
 		    test_hellos_have_growing_numbers },
 		{ NULL, NULL }
