@@ -3,6 +3,10 @@ check_LIBRARIES += tests/support/libsupport.a
 tests_support_libsupport_a_SOURCES = \
 	tests/support/address.c \
 	tests/support/address.h \
+	tests/support/conn.c \
+	tests/support/conn.h \
+	tests/support/http.c \
+	tests/support/http.h \
 	tests/support/pattern.c \
 	tests/support/pattern.h \
 	tests/support/peer.c \
@@ -15,9 +19,26 @@ tests_support_libsupport_a_SOURCES = \
 support_programs = \
 	tests/support/domino \
 	tests/support/guest \
+	tests/support/mischief \
 	tests/support/relay
 
 check_PROGRAMS += $(support_programs)
 tests_support_domino_LDADD = tests/support/libsupport.a $(UV_LIBS)
 tests_support_guest_LDADD = tests/support/libsupport.a $(UV_LIBS)
+tests_support_mischief_SOURCES = \
+	tests/support/exchange.c \
+	tests/support/exchange.h \
+	tests/support/exchange_impl.h \
+	tests/support/exchange_response.c \
+	tests/support/mischief.c \
+	tests/support/mischief.h \
+	tests/support/plan.c \
+	tests/support/plan.h \
+	tests/support/repeat.c \
+	tests/support/repeat.h \
+	tests/support/visit.c \
+	tests/support/visit.h \
+	tests/support/way.c \
+	tests/support/way.h
+tests_support_mischief_LDADD = tests/support/libsupport.a $(UV_LIBS)
 tests_support_relay_LDADD = tests/support/libsupport.a $(UV_LIBS)

@@ -554,6 +554,12 @@ class World:
                                   "--listen", "127.0.0.1:0", "--to", to,
                                   *options], self.directory, self.env))
 
+    def mischief(self, to, *options):
+        return self._keep(Listening(
+            self._name("mischief"), [self.program("tests/support/mischief"),
+                                     "--listen", "127.0.0.1:0", "--to", to,
+                                     *options], self.directory, self.env))
+
     def guest_start(self, scenario, address, **options):
         argv = [*self.within("guest"), self.program("tests/support/guest"),
                 scenario, address]
@@ -716,10 +722,12 @@ class World:
 
     def client_conf(self, port, key=None, listens=None, http="auto",
                     gateway_key=None, client="", path="/nrpc",
-                    name="client"):
-        """listens: list of (address, server or "auto")."""
+                    name="client", plain=False):
+        """listens: list of (address, server or "auto"). plain: no TLS."""
         lines = ["[gateway]",
-                 "url = https://%s:%d%s" % (self.web_host, port, path),
+                 "url = %s://%s:%d%s" % ("http" if plain else "https",
+                                         self.web_host, port, path),
+                 "allow_plain = %s" % ("yes" if plain else "no"),
                  "key = %s" % (gateway_key or self.gateway_key),
                  "ca_file = %s" % (self.directory / "ca" / "ca.crt"),
                  "http = %s" % http,

@@ -13,6 +13,7 @@ system_tests = \
 	tests/system/hostile-domino.test \
 	tests/system/linger.test \
 	tests/system/many-streams.test \
+	tests/system/mischief.test \
 	tests/system/nginx-restarted.test \
 	tests/system/nrpc-answer.test \
 	tests/system/resources.test \
