@@ -303,6 +303,8 @@ void gate_exchange_body_end(struct gate_exchange *x, uint64_t now_ms)
 	if (x->stale || gs->ended)
 		return;
 	learn(gs);
+	if (x->part_len > 0)	/* its end was lost on the way: */
+		x->hold_ms = 0;	/* the client learns it by the answer */
 	if (x->hold_ms > 0) {
 		if (!gate_is_for_bulk(x))
 			gs->keep = x->keep;

@@ -796,6 +796,33 @@ static void test_only_as_many_are_held_as_were_asked_for(void)
 	teardown();
 }
 
+/* A proxy has cut it off and says that it is whole. */
+static void test_a_request_cut_short_is_not_held(void)
+{
+	static uint8_t body[ROOM], data[20000];
+	struct session_seen seen;
+	struct stream *st;
+	struct request r;
+	size_t len;
+
+	setup();
+	greet(1);
+	answer_ping();
+	st = open_stream();
+	CU_ASSERT_EQUAL(stream_write(st, data, sizeof(data)), sizeof(data));
+	len = fill(0, 20000, 1, body);
+	CU_ASSERT_TRUE_FATAL(len > sizeof(data));	/* two records */
+	post(&r, id, body, len - 10);
+	CU_ASSERT_EQUAL(gate_exchange_state(r.x), GATE_READY);
+	(void)take(&r, &seen);
+	ask(&r, 0, 20000, 1);
+	CU_ASSERT_EQUAL(gate_exchange_state(r.x), GATE_WAITING);
+	finish(&r);
+	CU_ASSERT_EQUAL(stream_copy(accepted, body, sizeof(body)),
+	    sizeof(data));
+	teardown();
+}
+
 static void test_a_hold_ends_when_its_time_is_over(void)
 {
 	struct session_seen seen;
@@ -1004,6 +1031,8 @@ int main(void)
 		    test_a_question_is_answered_in_its_own_exchange },
 		{ "only as many are held as were asked for",
 		    test_only_as_many_are_held_as_were_asked_for },
+		{ "a request cut short is not held",
+		    test_a_request_cut_short_is_not_held },
 		{ "a hold ends when its time is over",
 		    test_a_hold_ends_when_its_time_is_over },
 		{ "an exchange left behind is answered without data",
