@@ -143,22 +143,24 @@ void world_join(struct world *w, struct world *client)
 /* The gateway ends, and all that it knew. */
 static void end_gate(struct world *w)
 {
-	struct world *c;
+	struct world *c = w;
 
 	if (w->gate == NULL)
 		return;
 	w->gate_ending = true;
-	for (c = w; c != NULL; c = c->next)
+	do
 		net_gate_down(&c->net);
+	while ((c = c->next) != NULL);
 	gate_free(w->gate);
 	w->gate = NULL;
-	for (c = w; c != NULL; c = c->next) {
+	c = w;
+	do {
 		apps_gate_lost(&c->apps);
 		c->net.gate = NULL;
 		c->session = NULL;
 		c->net.session_serial = 0;
 		c->apps.gate_has_session = false;
-	}
+	} while ((c = c->next) != NULL);
 	w->gate_ending = false;
 }
 

@@ -77,12 +77,13 @@ static enum hello_status on_authorize(void *ctx, const uint8_t key[32],
 /* Whose session begins? */
 static struct world *client_of(struct world *w, struct gate_session *gs)
 {
-	struct world *c;
+	struct world *c = w;
 
-	for (c = w; c != NULL; c = c->next)
+	do
 		if (memcmp(lanes_id(c->lanes), gate_session_id(gs),
 		    RECORD_ID_LEN) == 0)
 			return c;
+	while ((c = c->next) != NULL);
 	return w;	/* one that the client has given up meanwhile */
 }
 
