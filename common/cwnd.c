@@ -15,8 +15,6 @@
 #define RTT_FLOOR_MS 4u
 /* The round trip of an empty path is looked for again after: */
 #define RTT_LIFE_MS 10000u
-/* Growth by an eighth at first, then a quarter, then a half, then twofold. */
-#define STEP_FIRST 8u
 #define PROBE_MIN_MS 10u	/* between two probes, at least */
 #define LATE_MS 50u		/* beyond three round trips, a probe is slow */
 #define LATE_MAX 6u		/* and twice as late each time in a row */
@@ -28,7 +26,7 @@ void cwnd_init(struct cwnd *c)
 	*c = (struct cwnd){
 		.bytes = CWND_FIRST,
 		.starting = true,
-		.step = STEP_FIRST,
+		.step = CWND_STEP_FIRST,
 		.rtt_ms = UINT64_MAX,
 		.before_ms = { UINT64_MAX, UINT64_MAX }
 	};
@@ -101,7 +99,7 @@ static void grow(struct cwnd *c, uint64_t delay, uint64_t now_ms)
 		if (c->step > 1)
 			c->step /= 2;
 	} else {
-		c->step = STEP_FIRST;
+		c->step = CWND_STEP_FIRST;
 	}
 	if (n > top)
 		n = c->bytes > top ? c->bytes - c->bytes / 8 : top;
@@ -124,7 +122,7 @@ static void shrink(struct cwnd *c, uint64_t rtt, uint64_t now_ms)
 	if (c->starting && fits < n)
 		n = fits;
 	c->starting = false;
-	c->step = STEP_FIRST;
+	c->step = CWND_STEP_FIRST;
 	set(c, n, now_ms);
 }
 

@@ -22,6 +22,9 @@
 #define CWND_MIN 32768u		/* two records */
 #define CWND_MAX (64u << 20)	/* beyond what send queues hold */
 
+/* Growth by an eighth at first, then a quarter, then a half, then twofold. */
+#define CWND_STEP_FIRST 8u
+
 #define CWND_SAMPLES 2u		/* probes before the last that count with it */
 
 struct cwnd {

@@ -207,6 +207,20 @@ static void on_close(void *ctx, uint64_t code, const char *text)
 
 static const struct session_ops session_ops = { on_open, on_wake, on_close };
 
+const struct session_ops *gate_session_ops(void)
+{
+	return &session_ops;
+}
+
+void gate_session_restored(struct gate_session *gs, bool confirmed)
+{
+	list_remove(gs);
+	gs->confirmed = confirmed;
+	list_append(gs);
+	if (confirmed)
+		gs->g->ops->on_session(gs->g->ctx, gs, gs->device);
+}
+
 int gate_session_new(struct gate_session **out, struct gate *g,
     const uint8_t id[RECORD_ID_LEN], const uint8_t key[32], void *device,
     uint64_t now_ms)

@@ -1,7 +1,8 @@
 /*
  * What gate.c (sessions), gate_hello.c (admission), gate_exchange.c
  * (requests), gate_queue.c (those that wait), gate_policy.c (which is answered
- * when) and gate_response.c (with what) share. Nobody else includes this.
+ * when), gate_response.c (with what) and gate_state.c (an upgrade) share.
+ * Nobody else includes this.
  */
 #ifndef COMMON_GATE_IMPL_H
 #define COMMON_GATE_IMPL_H
@@ -120,6 +121,7 @@ struct gate {
 	unsigned session_count;
 	uint64_t now_ms;		/* as last heard */
 	bool draining;
+	bool letting_go;		/* nothing is held */
 	struct gate_stats stats;
 };
 
@@ -134,6 +136,10 @@ void gate_session_used(struct gate_session *gs, uint64_t now_ms);
 void gate_session_confirm(struct gate_session *gs);
 void gate_session_dirty(struct gate_session *gs);
 struct gate_list *gate_list_of(struct gate_session *gs);
+const struct session_ops *gate_session_ops(void);
+/* It comes from a state: into the list where it belongs. */
+void gate_session_restored(struct gate_session *gs, bool confirmed);
+
 __attribute__((format(printf, 2, 3)))
 void gate_note(struct gate *g, const char *fmt, ...);
 

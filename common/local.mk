@@ -28,6 +28,8 @@ common_libengine_a_SOURCES = \
 	common/gate_policy.c \
 	common/gate_queue.c \
 	common/gate_response.c \
+	common/gate_state.c \
+	common/gate_state.h \
 	common/hello.c \
 	common/hello.h \
 	common/lanes.c \
@@ -58,7 +60,12 @@ common_libengine_a_SOURCES = \
 	common/session.c \
 	common/session.h \
 	common/session_impl.h \
+	common/session_state.c \
+	common/session_state.h \
+	common/state.c \
+	common/state.h \
 	common/stream.c \
+	common/stream_state.c \
 	common/wire.c \
 	common/wire.h
 

@@ -11,13 +11,6 @@
 
 #include "common/err.h"
 
-/*
- * Twice the limit may be open: those refused for it still have to be reset.
- * And some more: a RESET whose lane went on without it is sent again, although
- * the peer has it, and has opened another stream meanwhile.
- */
-#define REFUSED_SPARE 64u
-
 static struct record_key *key_for(struct session *s, uint64_t number)
 {
 	struct record_key *keys[] = { s->now.open, s->offered.open,
@@ -184,7 +177,7 @@ static int find(struct session *s, uint64_t id, bool create,
 		return 0;
 	if (!create)
 		return broken(s, "speaks of a stream that it never opened");
-	if (s->peer_count >= 2 * s->cfg.max_streams + REFUSED_SPARE)
+	if (s->peer_count >= 2 * s->cfg.max_streams + SESSION_REFUSED_SPARE)
 		return broken(s, "opens too many streams");
 	if (ranges_add(&s->peer_ids, id >> 1, (id >> 1) + 1) != 0)
 		return broken(s, "leaves too many stream ids out");

@@ -23,6 +23,9 @@
 #define LENGTH_MIN (RECORD_OVERHEAD - LENGTH_LEN + 1)
 #define LENGTH_MAX (RECORD_MAX - LENGTH_LEN)
 
+/* Upgrades that failed while nothing was said do not get further. */
+#define EPOCHS_SKIPPED_MAX 1024u
+
 #define AD_LEN (RECORD_HEAD + RECORD_ID_LEN)
 
 struct record_key {
@@ -31,6 +34,7 @@ struct record_key {
 	uint64_t next;		/* counter of the next record sealed */
 	uint64_t epoch;		/* the current one */
 	uint8_t key[CRYPTO_KEY_LEN];	/* of the current epoch */
+	uint8_t key_before[CRYPTO_KEY_LEN];	/* of the one before, if before */
 	uint8_t key_after[CRYPTO_KEY_LEN];	/* of the next, if after */
 	struct crypto_aead *before;	/* the epoch before; NULL in epoch 0 */
 	struct crypto_aead *current;
@@ -96,6 +100,7 @@ static void advance(struct record_key *k)
 	k->before = k->current;
 	k->current = k->after;
 	k->after = NULL;
+	memcpy(k->key_before, k->key, sizeof(k->key_before));
 	memcpy(k->key, k->key_after, sizeof(k->key));
 	crypto_wipe(k->key_after, sizeof(k->key_after));
 	k->epoch++;
@@ -142,6 +147,59 @@ void record_key_set_next(struct record_key *k, uint64_t counter)
 {
 	assert(counter >> RECORD_EPOCH_BITS >= k->epoch);
 	k->next = counter;
+}
+
+void record_key_skip(struct record_key *k, uint32_t count)
+{
+	assert(count <= RECORD_SKIP_MAX);
+	k->next = count < COUNTER_END - k->next ? k->next + count :
+	    COUNTER_END;
+}
+
+void record_key_export(const struct record_key *k,
+    struct record_key_state *out)
+{
+	*out = (struct record_key_state){
+		.generation = k->generation,
+		.next = k->next,
+		.epoch = k->epoch,
+		.has_before = k->before != NULL,
+	};
+	memcpy(out->key, k->key, sizeof(out->key));
+	if (out->has_before)
+		memcpy(out->before, k->key_before, sizeof(out->before));
+}
+
+int record_key_import(struct record_key **out,
+    const struct record_key_state *from, const uint8_t id[RECORD_ID_LEN])
+{
+	uint64_t sealing = from->next >> RECORD_EPOCH_BITS;
+	struct record_key *k = NULL;
+	int rc;
+
+	/*
+	 * A key that opens stands at number 0, one that seals in its epoch or
+	 * at the beginning of the next; more only by skipping.
+	 */
+	if (from->next > COUNTER_END ||
+	    from->epoch > COUNTER_MASK >> RECORD_EPOCH_BITS ||
+	    from->has_before != (from->epoch > 0) ||
+	    (from->next > 0 && (sealing < from->epoch ||
+	    sealing - from->epoch > EPOCHS_SKIPPED_MAX)))
+		return ERR_PROTO;
+	rc = record_key_new(&k, from->key, from->generation, id);
+	if (rc == 0 && from->has_before) {
+		memcpy(k->key_before, from->before, sizeof(k->key_before));
+		rc = crypto_aead_new(&k->before, from->before);
+	}
+	if (rc != 0) {
+		record_key_free(k);
+		return rc;
+	}
+	k->next = from->next;
+	k->epoch = from->epoch;
+	*out = k;
+	return 0;
 }
 
 int record_peek(const uint8_t *data, size_t len, size_t *record_len)

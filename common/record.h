@@ -15,6 +15,7 @@
 #ifndef COMMON_RECORD_H
 #define COMMON_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,30 @@ int record_seal(struct record_key *k, const uint8_t *plain, size_t len,
 
 /* For tests: the counter that the next record_seal uses. */
 void record_key_set_next(struct record_key *k, uint64_t counter);
+
+/*
+ * Never use the next count numbers. Cheap, and the peer does not mind: to it
+ * they are lost.
+ */
+#define RECORD_SKIP_MAX (1u << (RECORD_EPOCH_BITS - 1))
+void record_key_skip(struct record_key *k, uint32_t count);
+
+/*
+ * All there is to a key, for another program that goes on with it: a secret,
+ * to be wiped. Both must never seal: see session_skip_numbers.
+ */
+struct record_key_state {
+	uint16_t generation;
+	uint64_t next, epoch;
+	bool has_before;
+	uint8_t key[CRYPTO_KEY_LEN], before[CRYPTO_KEY_LEN];
+};
+void record_key_export(const struct record_key *k,
+    struct record_key_state *out);
+
+/* 0, ERR_PROTO (no key is ever in such a state), ERR_NOMEM or ERR_CRYPTO. */
+int record_key_import(struct record_key **out,
+    const struct record_key_state *from, const uint8_t id[RECORD_ID_LEN]);
 
 /*
  * How long is the record at the front of data? 0 and *record_len (head

@@ -1,6 +1,7 @@
 /*
- * What session.c (keys and state), receive.c, fill.c (sending) and stream.c
- * (the streams' owners) share. Nobody else includes this.
+ * What session.c (keys and state), receive.c, fill.c (sending), stream.c
+ * (the streams' owners), session_state.c and stream_state.c (an upgrade)
+ * share. Nobody else includes this.
  */
 #ifndef COMMON_SESSION_IMPL_H
 #define COMMON_SESSION_IMPL_H
@@ -11,6 +12,7 @@
 #include "common/sendq.h"
 #include "common/sent.h"
 #include "common/session.h"
+#include "common/state.h"
 
 #define STREAM_BUCKETS 64u
 #define PAGES_KEEP 16u		/* free pages kept for reuse: 64 KiB */
@@ -108,6 +110,13 @@ struct session {
 /* Bytes that the peer has to keep for want of an ACK before we hurry. */
 #define SESSION_OWED_MAX 65536u
 
+/*
+ * Twice the limit may be open: those refused for it still have to be reset.
+ * And some more: a RESET whose lane went on without it is sent again, although
+ * the peer has it, and has opened another stream meanwhile.
+ */
+#define SESSION_REFUSED_SPARE 64u
+
 /* session.c: send_kept or pool_used has changed. */
 void session_account(struct session *s);
 
@@ -136,11 +145,24 @@ void stream_asked(struct stream *st, uint64_t now_ms);
 void stream_answered(struct stream *st, uint64_t now_ms);
 void stream_forget_question(struct stream *st);
 
+/* Whether it waits for on_writable. */
+void stream_set_blocked(struct stream *st, bool blocked);
+
+/* Credit that counts against the session's pool. */
+uint64_t stream_pool_share(const struct stream *st);
+
 /* on_writable for the streams that wait and have room again. */
 void stream_wake_blocked(struct session *s);
 
 /* Has it been sending for so long that others may overtake? */
 bool stream_is_bulk(const struct stream *st, uint64_t now_ms);
+
+/*
+ * stream_state.c: append the stream to a state; add one to the session. On
+ * failure of the latter the session is fit only to be freed.
+ */
+void stream_export(const struct stream *st, struct state_out *o);
+int stream_import(struct session *s, struct state_in *in);
 
 #define STREAM_BULK_PAUSE_MS 200u	/* ends it, as does a turn */
 

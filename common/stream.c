@@ -136,7 +136,7 @@ static void ready_append(struct stream *st)
 	s->ops->on_wake(s->ctx);
 }
 
-static void set_blocked(struct stream *st, bool blocked)
+void stream_set_blocked(struct stream *st, bool blocked)
 {
 	if (st->is_blocked == blocked)
 		return;
@@ -224,8 +224,7 @@ uint64_t session_give_patience(struct session *s)
 
 /* ---- the window ------------------------------------------------------- */
 
-/* Credit that counts against the session's pool. */
-static uint64_t pool_share(const struct stream *st)
+uint64_t stream_pool_share(const struct stream *st)
 {
 	uint64_t granted = st->in.limit - st->in.read;
 	uint64_t initial = st->s->cfg.initial_window;
@@ -239,7 +238,7 @@ void stream_destroy(struct stream *st)
 	struct stream **at = bucket(s, st->id);
 
 	ready_remove(st);
-	set_blocked(st, false);
+	stream_set_blocked(st, false);
 	stream_forget_question(st);
 	while (*at != st)
 		at = &(*at)->bucket_next;
@@ -256,7 +255,7 @@ void stream_destroy(struct stream *st)
 	else
 		s->peer_count--;
 	s->send_kept -= sendq_kept(&st->out);
-	s->pool_used -= pool_share(st);
+	s->pool_used -= stream_pool_share(st);
 	session_account(s);
 	sendq_fini(&st->out);
 	recvq_fini(&st->in);
@@ -352,7 +351,7 @@ size_t stream_room(struct stream *st)
 	size_t n = room(st);
 
 	if (n == 0)
-		set_blocked(st, true);
+		stream_set_blocked(st, true);
 	return n;
 }
 
@@ -366,7 +365,7 @@ void stream_wake_blocked(struct session *s)
 		next = st->next;
 		if (!st->is_blocked || room(st) < LOOK_AHEAD / 2)
 			continue;
-		set_blocked(st, false);
+		stream_set_blocked(st, false);
 		if (st->ops != NULL)
 			st->ops->on_writable(st->user, st);
 	}
@@ -377,7 +376,7 @@ size_t stream_write(struct stream *st, const void *data, size_t len)
 	size_t n = room(st);
 
 	if (n < len)
-		set_blocked(st, true);
+		stream_set_blocked(st, true);
 	else
 		n = len;
 	if (n == 0 || sendq_write(&st->out, data, n) != 0)
@@ -428,9 +427,9 @@ static unsigned wide_streams(const struct session *s)
 static uint64_t fair_window(struct stream *st)
 {
 	struct session *s = st->s;
-	uint64_t others = s->pool_used - pool_share(st);
+	uint64_t others = s->pool_used - stream_pool_share(st);
 	uint64_t shared = budget_room(s->cfg.budget);
-	uint64_t has = pool_share(st), share;
+	uint64_t has = stream_pool_share(st), share;
 
 	if (st->used >= st->window / 8 && st->window < s->cfg.window_max) {
 		st->used = 0;
@@ -453,13 +452,13 @@ static uint64_t fair_window(struct stream *st)
 void stream_consume(struct stream *st, size_t n)
 {
 	struct session *s = st->s;
-	uint64_t window, before = pool_share(st);
+	uint64_t window, before = stream_pool_share(st);
 
 	recvq_consume(&st->in, n);
 	st->used += n;
 	s->consumed += n;
 	st->consumed_at = s->consumed;
-	s->pool_used += pool_share(st);
+	s->pool_used += stream_pool_share(st);
 	s->pool_used -= before;
 	session_account(s);
 	if (st->in.has_fin)
@@ -470,9 +469,9 @@ void stream_consume(struct stream *st, size_t n)
 	/* An eighth used up is worth a frame; less goes along another time. */
 	if (st->in.read + window < st->in.limit + window / 8)
 		return;
-	before = pool_share(st);
+	before = stream_pool_share(st);
 	st->in.limit = st->in.read + window;
-	s->pool_used += pool_share(st);
+	s->pool_used += stream_pool_share(st);
 	s->pool_used -= before;
 	session_account(s);
 	st->window_queued = true;
@@ -536,11 +535,11 @@ void *stream_user(const struct stream *st)
 void stream_reset(struct stream *st, uint64_t code)
 {
 	struct session *s = st->s;
-	uint64_t before = pool_share(st);
+	uint64_t before = stream_pool_share(st);
 
 	st->ops = NULL;
 	st->is_released = true;
-	set_blocked(st, false);
+	stream_set_blocked(st, false);
 	stream_forget_question(st);
 	st->reset = CTL_QUEUED;
 	st->reset_code = code;
@@ -563,6 +562,6 @@ void stream_release(struct stream *st)
 	}
 	st->ops = NULL;
 	st->is_released = true;
-	set_blocked(st, false);
+	stream_set_blocked(st, false);
 	stream_settle(st);
 }

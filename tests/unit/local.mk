@@ -45,6 +45,8 @@ unit_tests = \
 	tests/unit/test_server_sources \
 	tests/unit/test_server_tls \
 	tests/unit/test_session \
+	tests/unit/test_session_state \
+	tests/unit/test_state \
 	tests/unit/test_wire
 
 check_PROGRAMS += $(unit_tests)
