@@ -147,6 +147,12 @@ unsigned gate_close_all(struct gate *g, uint64_t code, const char *text);
 /* Draining: hellos that would create a session are answered HELLO_BUSY. */
 void gate_drain(struct gate *g);
 
+/*
+ * Answer all exchanges that are held, end those that are being answered, and
+ * hold no others, until it is called with false: before an upgrade.
+ */
+void gate_let_go(struct gate *g, bool let_go);
+
 struct gate_stats {
 	unsigned sessions, streams, exchanges, held;
 	uint64_t hellos, refused, bytes_in, bytes_out;

@@ -299,13 +299,13 @@ void gate_exchange_body_end(struct gate_exchange *x, uint64_t now_ms)
 		return;
 	}
 	x->state = GATE_READY;
-	x->finish = gs->ended;
+	x->finish = gs->ended || x->g->letting_go;
 	if (x->stale || gs->ended)
 		return;
 	learn(gs);
 	if (x->part_len > 0)	/* its end was lost on the way: */
 		x->hold_ms = 0;	/* the client learns it by the answer */
-	if (x->hold_ms > 0) {
+	if (x->hold_ms > 0 && !x->finish) {
 		if (!gate_is_for_bulk(x))
 			gs->keep = x->keep;
 		x->hold_until_ms = now_ms + x->hold_ms;

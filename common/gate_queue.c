@@ -1,4 +1,7 @@
-/* What waits: exchanges that are due at a time, and those that are held. */
+/*
+ * What waits: exchanges that are due at a time, and those that are held; and
+ * how all of it is let go.
+ */
 #include "config.h"
 
 #include "common/gate_impl.h"
@@ -113,4 +116,29 @@ void gate_start_pouring(struct gate_exchange *x)
 		return;
 	x->pours = true;
 	x->gs->pouring++;
+}
+
+/* ---- nothing is to wait any more -------------------------------------- */
+
+static void let_go_all(struct gate_list *l)
+{
+	for (struct gate_session *gs = l->head; gs != NULL; gs = gs->next) {
+		struct gate_exchange *x, *next;
+
+		for (x = gs->exchanges; x != NULL; x = next) {
+			next = x->next;
+			x->finish = true;
+			if (x->state == GATE_WAITING)
+				gate_ready(x);
+		}
+	}
+}
+
+void gate_let_go(struct gate *g, bool let_go)
+{
+	g->letting_go = let_go;
+	if (!let_go)
+		return;
+	let_go_all(&g->live);
+	let_go_all(&g->fresh);
 }

@@ -33,6 +33,7 @@ struct pump {
 	bool reading;
 	uv_write_t write;
 	size_t write_len;		/* pending in write; 0: none */
+	size_t write_taken;		/* of it, what is consumed already */
 	uv_shutdown_t shutdown;
 	uint64_t bytes_in, bytes_out;
 	/*
@@ -266,7 +267,7 @@ static void on_written(uv_write_t *req, int status)
 		finish(p, STREAM_PEER_RESET, false);
 		return;
 	}
-	took(p, p->write_len);
+	took(p, p->write_len - p->write_taken);
 	p->write_len = 0;
 	flush(p);
 }
@@ -285,6 +286,7 @@ static void write_later(struct pump *p)
 
 	p->write.data = p;
 	p->write_len = len;
+	p->write_taken = 0;
 	rc = uv_write(&p->write, (uv_stream_t *)p->tcp, &buf, 1, on_written);
 	assert(rc == 0);	/* one buffer, and the handle is open */
 	(void)rc;
@@ -354,27 +356,38 @@ static void on_reset(void *user, struct stream *st, uint64_t code)
 
 /* ---- life ------------------------------------------------------------- */
 
-int pump_new(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
+static struct pump *make(uv_tcp_t *tcp, struct stream *stream,
     const struct pump_ops *ops, void *ctx)
 {
-	static const struct stream_ops stream_ops = {
-		.on_readable = on_readable,
-		.on_writable = on_writable,
-		.on_reset = on_reset
-	};
-	void *tcp_data = tcp->data;
 	struct pump *p = calloc(1, sizeof(*p));
 
 	if (p == NULL)
-		return ERR_NOMEM;
+		return NULL;
 	p->tcp = tcp;
 	p->stream = stream;
 	p->ops = ops;
 	p->ctx = ctx;
 	p->watch_fd = -1;
 	p->handles = 1;
-	tcp->data = p;
 	(void)uv_tcp_nodelay(tcp, 1);	/* slower without, but no worse */
+	return p;
+}
+
+static const struct stream_ops stream_ops = {
+	.on_readable = on_readable,
+	.on_writable = on_writable,
+	.on_reset = on_reset
+};
+
+int pump_new(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
+    const struct pump_ops *ops, void *ctx)
+{
+	void *tcp_data = tcp->data;
+	struct pump *p = make(tcp, stream, ops, ctx);
+
+	if (p == NULL)
+		return ERR_NOMEM;
+	tcp->data = p;
 	if (start_reading(p) != 0) {
 		tcp->data = tcp_data;
 		free(p);
@@ -384,6 +397,56 @@ int pump_new(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
 	*out = p;
 	flush(p);
 	return 0;
+}
+
+/* ---- upgrade ---------------------------------------------------------- */
+
+void pump_settle(struct pump *p, struct pump_state *out)
+{
+	size_t left = uv_stream_get_write_queue_size((uv_stream_t *)p->tcp);
+	size_t taken = p->write_len;
+	uv_os_fd_t fd = -1;
+
+	/* Of a pending write the kernel has all but what libuv still has. */
+	if (taken > 0) {
+		taken = left < taken ? taken - left : 0;
+		took(p, taken - p->write_taken);
+		p->write_taken = taken;
+	}
+	(void)uv_fileno((uv_handle_t *)p->tcp, &fd);	/* it is open */
+	/* A shutdown that has begun is begun again. */
+	*out = (struct pump_state){
+		.fd = fd,
+		.in_ended = p->in == HALF_ENDED,
+		.out_ended = p->out == HALF_ENDED,
+		.bytes_in = p->bytes_in,
+		.bytes_out = p->bytes_out,
+	};
+}
+
+int pump_resume(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
+    const struct pump_state *from, const struct pump_ops *ops, void *ctx)
+{
+	struct pump *p = make(tcp, stream, ops, ctx);
+
+	if (p == NULL)
+		return ERR_NOMEM;
+	tcp->data = p;
+	p->in = from->in_ended ? HALF_ENDED : HALF_OPEN;
+	p->out = from->out_ended ? HALF_ENDED : HALF_OPEN;
+	p->bytes_in = from->bytes_in;
+	p->bytes_out = from->bytes_out;
+	stream_attach(stream, &stream_ops, p);
+	*out = p;
+	return 0;
+}
+
+void pump_start(struct pump *p)
+{
+	if (start_reading(p) != 0)
+		finish(p, STREAM_INTERNAL, false);
+	else
+		flush(p);
 }
 
 void pump_abort(struct pump *p, uint64_t code)

@@ -10,6 +10,7 @@
 #ifndef COMMON_PUMP_H
 #define COMMON_PUMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <uv.h>
@@ -35,6 +36,27 @@ struct pump_ops {
  */
 int pump_new(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
     const struct pump_ops *ops, void *ctx);
+
+/*
+ * For an upgrade, in which another program goes on with socket and stream.
+ * What the socket has taken is consumed now: the stream can then be written
+ * down (session_state.h), and *out says where this pump stands. It goes on if
+ * it is let.
+ */
+struct pump_state {
+	int fd;				/* still the pump's */
+	bool in_ended, out_ended;	/* see pump.c */
+	uint64_t bytes_in, bytes_out;
+};
+void pump_settle(struct pump *p, struct pump_state *out);
+
+/*
+ * The other end of that: as pump_new, but nothing is read or written before
+ * pump_start, which may call on_done. from->fd is not looked at. 0 or ERR_NOMEM.
+ */
+int pump_resume(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
+    const struct pump_state *from, const struct pump_ops *ops, void *ctx);
+void pump_start(struct pump *p);
 
 /* Reset both sides now, with this code for the peer. on_done is called. */
 void pump_abort(struct pump *p, uint64_t code);
