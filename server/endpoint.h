@@ -57,6 +57,15 @@ void endpoint_free(struct endpoint *e);
 int endpoint_listen(struct endpoint *e, int fd, unsigned max_connections,
     struct endpoint_tls *tls);
 
+/*
+ * Before an upgrade: accept no more, and close each connection after the
+ * request that is under way. The listening sockets are the caller's again; new
+ * connections wait there. endpoint_is_idle: no request is left. To go on, make
+ * another endpoint.
+ */
+void endpoint_quiesce(struct endpoint *e);
+bool endpoint_is_idle(const struct endpoint *e);
+
 /* For the requests to come. 0 or ERR_NOMEM. */
 int endpoint_reconfigure(struct endpoint *e,
     const struct endpoint_limits *limits);

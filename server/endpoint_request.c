@@ -115,10 +115,14 @@ static bool queue(struct request *r, struct MHD_Response *response)
 		{ MHD_HTTP_HEADER_CONTENT_TYPE, "application/octet-stream" },
 		{ MHD_HTTP_HEADER_CACHE_CONTROL, "no-store, no-transform" },
 		{ "X-Accel-Buffering", "no" },
+		{ MHD_HTTP_HEADER_CONNECTION, "close" },
 	};
+	size_t count = sizeof(headers) / sizeof(*headers);
 	bool ok = response != NULL;
 
-	for (size_t i = 0; ok && i < sizeof(headers) / sizeof(*headers); i++)
+	if (!r->endpoint->closing)
+		count--;
+	for (size_t i = 0; ok && i < count; i++)
 		ok = MHD_add_response_header(response, headers[i][0],
 		    headers[i][1]) == MHD_YES;
 	if (ok)
@@ -244,6 +248,7 @@ struct request *request_new(struct endpoint *e, struct connection *c,
 		return NULL;
 	}
 	c->request = r;
+	e->requests++;
 	return r;
 }
 
@@ -261,6 +266,7 @@ void request_free(struct request *r)
 	r->connection->used = true;
 	r->connection->since_ms = net_now_ms(r->endpoint->loop);
 	origin_leave(r->endpoint, &r->origin);
+	r->endpoint->requests--;
 	free(r->stage);
 	free(r);
 }

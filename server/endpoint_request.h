@@ -90,6 +90,8 @@ struct endpoint {
 	struct request_list held;	/* suspended */
 	struct request_list ready;	/* suspended, to be resumed */
 	struct request *current;	/* whose body is being taken in */
+	unsigned requests;		/* under way */
+	bool closing;			/* see endpoint_quiesce */
 	LIST_HEAD(, listener) listeners;
 	LIST_HEAD(, connection) connections;
 	LIST_HEAD(, connection) gone;	/* to be closed by libmicrohttpd */

@@ -53,7 +53,9 @@ static void on_prepare(uv_prepare_t *prepare)
 		gate_run(gw->gate, net_now_ms(&gw->loop));
 		endpoint_run(gw->endpoint);
 	} while (gw->gate_due && ++rounds < ROUNDS_MAX);
-	set_gate_timer(gw);
+	gateway_upgrade_turn(gw);
+	if (gw->gate != NULL)		/* else it was the end */
+		set_gate_timer(gw);
 }
 
 /* ---- the end ---------------------------------------------------------- */
@@ -72,12 +74,15 @@ void gateway_stop(struct gateway *gw)
 	gw->endpoint = NULL;
 	router_free(gw->router);
 	gate_free(gw->gate);
+	gw->router = NULL;
+	gw->gate = NULL;
+	gateway_upgrade_cancel(gw);
 	registry_watch_free(gw->watch);
 	close_handle(&gw->prepare);
 	close_handle(&gw->gate_timer);
 	close_handle(&gw->seen_timer);
 	close_handle(&gw->drain_timer);
-	for (size_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < GATEWAY_SIGNALS; i++)
 		close_handle(&gw->signals[i]);
 }
 
@@ -118,7 +123,7 @@ static int init_handles(struct gateway *gw)
 	gw->gate_timer.data = gw;
 	gw->seen_timer.data = gw;
 	gw->drain_timer.data = gw;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < GATEWAY_SIGNALS; i++) {
 		rc = uv_signal_init(&gw->loop, &gw->signals[i]);
 		if (rc != 0)
 			return err_from_uv(rc);
@@ -127,28 +132,39 @@ static int init_handles(struct gateway *gw)
 	return 0;
 }
 
-/* What may need root: sockets, keys. Then root is given up. */
+/* It did not work; the one that we were to replace is told, and goes on. */
+static int complain(struct gateway *gw, int rc, const char *why)
+{
+	log_error("start failed error=\"%s\"", why);
+	gateway_takeover_failed(gw, why);
+	return rc;
+}
+
+/*
+ * What may need root: sockets, keys. Then root is given up. In an upgrade the
+ * old program has both, and had given up root long ago.
+ */
 static int acquire(struct gateway *gw, struct noise_keys *keys)
 {
 	const struct settings *s = gw->settings;
+	bool alone = gw->takeover == NULL;
 	char why[ENDPOINT_TLS_WHY_MAX];
 	int rc = privilege_check(s->user, why);
 
-	if (rc == 0)
+	if (rc == 0 && alone)
 		rc = keyfile_read(s->key_file, privilege_uid(s->user), keys,
 		    why);
 	if (rc == 0 && s->tls_key != NULL)
 		rc = endpoint_tls_new(&gw->tls, s->tls_certificate,
 		    s->tls_key, why);
-	if (rc == 0)
-		rc = listen_open(s, &gw->listens, &gw->listen_count, why);
+	if (rc == 0 && alone)
+		rc = listen_open(s, NULL, &gw->listens, &gw->listen_count,
+		    why);
 	if (rc == 0)
 		raise_file_limit(s);
 	if (rc == 0)
 		rc = privilege_drop(s->user, why);
-	if (rc != 0)
-		log_error("start failed error=\"%s\"", why);
-	return rc;
+	return rc == 0 ? 0 : complain(gw, rc, why);
 }
 
 static int start_registry(struct gateway *gw)
@@ -160,10 +176,8 @@ static int start_registry(struct gateway *gw)
 
 	if (rc == 0)
 		rc = registry_load(registry, &gw->devices, why);
-	if (rc != 0) {
-		log_error("start failed error=\"%s\"", why);
-		return rc;
-	}
+	if (rc != 0)
+		return complain(gw, rc, why);
 	if (devices_count(gw->devices) == 0)
 		log_warn("registry empty remedy=\"nrpc-gateway device add\"");
 	rc = registry_watch_new(&gw->watch, &gw->loop, registry, path,
@@ -177,7 +191,6 @@ static int start_engine(struct gateway *gw, const struct noise_keys *keys)
 {
 	struct gate_config config = gw->settings->gate;
 	struct router_rules rules = gateway_rules(gw);
-	struct endpoint_limits limits = gateway_limits(gw);
 	int rc;
 
 	config.keys = *keys;
@@ -185,29 +198,67 @@ static int start_engine(struct gateway *gw, const struct noise_keys *keys)
 	crypto_wipe(&config.keys, sizeof(config.keys));
 	if (rc == 0)
 		rc = router_new(&gw->router, &gw->loop, &rules);
-	if (rc == 0)
-		rc = endpoint_new(&gw->endpoint, &gw->loop, gw->gate, &limits);
 	return rc;
 }
 
-static int start_listening(struct gateway *gw)
+int gateway_start_endpoint(struct gateway *gw)
 {
-	for (size_t i = 0; i < gw->listen_count; i++) {
+	struct endpoint_limits limits = gateway_limits(gw);
+	int rc = endpoint_new(&gw->endpoint, &gw->loop, gw->gate, &limits);
+
+	for (size_t i = 0; i < gw->listen_count && rc == 0; i++) {
 		const struct listen_socket *l = &gw->listens[i];
 		struct endpoint_tls *tls = l->is_tcp ? gw->tls : NULL;
-		int rc = endpoint_listen(gw->endpoint, l->fd,
-		    (unsigned)gw->settings->max_connections, tls);
 
-		if (rc != 0)
-			return rc;
-		log_info("listen address=%s tls=%s", l->address,
-		    tls != NULL ? "yes" : "no");
+		rc = endpoint_listen(gw->endpoint, l->fd,
+		    (unsigned)gw->settings->max_connections, tls);
 	}
+	return rc;
+}
+
+static void log_listening(const struct gateway *gw)
+{
+	for (size_t i = 0; i < gw->listen_count; i++)
+		log_info("listen address=%s tls=%s", gw->listens[i].address,
+		    gw->listens[i].is_tcp && gw->tls != NULL ? "yes" : "no");
+}
+
+/* Key and engine: of our own, or those of the gateway that we replace. */
+static int start_sessions(struct gateway *gw, struct noise_keys *keys)
+{
+	char why[GATEWAY_WHY_MAX];
+	int rc = 0;
+
+	if (gw->takeover != NULL)
+		rc = gateway_takeover_receive(gw, keys, why);
+	if (rc != 0)
+		return complain(gw, rc, why);
+	rc = start_engine(gw, keys);
+	if (rc != 0)
+		return complain(gw, rc, err_text(rc));
+	if (gw->takeover != NULL)
+		rc = gateway_takeover_import(gw, why);
+	return rc == 0 ? 0 : complain(gw, rc, why);
+}
+
+/* What is left to do when all is there. */
+static int start_serving(struct gateway *gw)
+{
+	int rc = gateway_start_endpoint(gw);
+
+	if (rc == 0)
+		rc = gateway_start_signals(gw);
+	if (rc == 0)
+		rc = err_from_uv(uv_prepare_start(&gw->prepare, on_prepare));
+	if (rc != 0)
+		return complain(gw, rc, err_text(rc));
+	gateway_start_seen(gw);
 	return 0;
 }
 
 static int start(struct gateway *gw)
 {
+	char why[GATEWAY_WHY_MAX];
 	struct noise_keys keys;
 	int rc = acquire(gw, &keys);
 
@@ -215,19 +266,21 @@ static int start(struct gateway *gw)
 		return rc;
 	rc = start_registry(gw);
 	if (rc == 0)
-		rc = start_engine(gw, &keys);
+		rc = start_sessions(gw, &keys);
 	crypto_wipe(&keys, sizeof(keys));
 	if (rc == 0)
-		rc = start_listening(gw);
-	if (rc == 0)
-		rc = gateway_start_signals(gw);
-	if (rc == 0)
-		rc = err_from_uv(uv_prepare_start(&gw->prepare, on_prepare));
-	if (rc == 0)
-		gateway_start_seen(gw);
-	else
-		log_error("start failed error=\"%s\"", err_text(rc));
-	return rc;
+		rc = start_serving(gw);
+	if (rc != 0)
+		return rc;
+	if (gw->takeover == NULL) {
+		log_listening(gw);
+		log_info("ready");
+		notify_systemd("READY=1");
+		return 0;
+	}
+	/* The old one tells systemd, which does not listen to us before. */
+	rc = gateway_takeover_finish(gw, why);
+	return rc == 0 ? 0 : complain(gw, rc, why);
 }
 
 static void release(struct gateway *gw)
@@ -247,10 +300,16 @@ int gateway_run(const struct gateway_source *source)
 	if (gw == NULL)
 		return EXIT_FAILURE;
 	gw->source = *source;
+	rc = gateway_takeover_begin(gw);
+	if (rc != 0) {
+		log_error("start failed error=\"%s\"", err_text(rc));
+		free(gw);
+		return EXIT_FAILURE;
+	}
 	rc = settings_load(&gw->settings, source->file, source->options,
 	    source->option_count, why);
 	if (rc != 0) {
-		log_error("start failed error=\"%s\"", why);
+		(void)complain(gw, rc, why);
 		free(gw);
 		return EXIT_FAILURE;
 	}
@@ -259,16 +318,12 @@ int gateway_run(const struct gateway_source *source)
 	(void)signal(SIGXFSZ, SIG_IGN);	/* an error like a full disk's */
 	rc = init_handles(gw);
 	if (rc != 0) {
-		log_error("start failed error=\"%s\"", err_text(rc));
+		(void)complain(gw, rc, err_text(rc));
 		return EXIT_FAILURE;
 	}
 	rc = start(gw);
-	if (rc == 0) {
-		log_info("ready");
-		notify_systemd("READY=1");
-	} else {
+	if (rc != 0)
 		gateway_stop(gw);
-	}
 	(void)uv_run(&gw->loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&gw->loop);
 	release(gw);

@@ -126,6 +126,7 @@ static void drain(struct gateway *gw)
 		gateway_stop(gw);
 		return;
 	}
+	gateway_upgrade_cancel(gw);
 	gw->draining = true;
 	gw->drain_until_ms = net_now_ms(&gw->loop) + gw->settings->drain_ms;
 	notify_systemd("STOPPING=1");
@@ -142,15 +143,19 @@ static void on_signal(uv_signal_t *handle, int number)
 {
 	if (number == SIGHUP)
 		reload(handle->data);
+	else if (number == SIGUSR2)
+		gateway_upgrade(handle->data);
 	else
 		drain(handle->data);
 }
 
 int gateway_start_signals(struct gateway *gw)
 {
-	static const int numbers[] = { SIGHUP, SIGTERM, SIGINT };
+	static const int numbers[GATEWAY_SIGNALS] = {
+		SIGHUP, SIGTERM, SIGINT, SIGUSR2
+	};
 
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+	for (size_t i = 0; i < GATEWAY_SIGNALS; i++)
 		if (uv_signal_start(&gw->signals[i], on_signal,
 		    numbers[i]) != 0)
 			return ERR_IO;

@@ -1,6 +1,7 @@
 /*
  * The gateway's insides, for gateway.c (start and end), gateway_sessions.c
- * (what the gate and the registry tell) and gateway_control.c (signals).
+ * (what the gate and the registry tell), gateway_control.c (signals),
+ * gateway_upgrade.c and gateway_takeover.c (the two sides of an upgrade).
  */
 #ifndef SERVER_GATEWAY_IMPL_H
 #define SERVER_GATEWAY_IMPL_H
@@ -22,6 +23,12 @@
 #include "server/router.h"
 #include "server/settings.h"
 
+#define GATEWAY_WHY_MAX 512u	/* bytes of a sentence, with NUL */
+#define GATEWAY_SIGNALS 4u
+
+struct takeover;
+struct upgrade;
+
 struct gateway {
 	uv_loop_t loop;
 	struct gateway_source source;
@@ -39,10 +46,12 @@ struct gateway {
 	uv_timer_t gate_timer;		/* gate_deadline */
 	uv_timer_t seen_timer;
 	uv_timer_t drain_timer;
-	uv_signal_t signals[3];
+	uv_signal_t signals[GATEWAY_SIGNALS];
 	bool gate_due;			/* gate_run has something to do */
 	bool draining;
 	uint64_t drain_until_ms;
+	struct upgrade *upgrade;	/* to a new program, under way */
+	struct takeover *takeover;	/* from an old one, until it is done */
 	struct log_limit notes;
 	struct log_limit sessions;
 };
@@ -61,6 +70,9 @@ struct endpoint_limits gateway_limits(const struct gateway *gw);
 /* What the router is to decide by, from the settings and the devices. */
 struct router_rules gateway_rules(const struct gateway *gw);
 
+/* End the sessions of devices that are not known, or revoked. */
+void gateway_end_strangers(struct gateway *gw);
+
 /* Write down which devices have sessions; every minute. */
 void gateway_start_seen(struct gateway *gw);
 
@@ -69,9 +81,47 @@ void gateway_start_seen(struct gateway *gw);
 /* 0, or ERR_IO. */
 int gateway_start_signals(struct gateway *gw);
 
+/* ---- gateway_upgrade.c ------------------------------------------------ */
+
+/* SIGUSR2: begin. Looks after itself from then on, with two helpers: */
+void gateway_upgrade(struct gateway *gw);
+
+/* Once in a turn, after the gate and the endpoint. May not return. */
+void gateway_upgrade_turn(struct gateway *gw);
+
+/* The gateway is going down. */
+void gateway_upgrade_cancel(struct gateway *gw);
+
+/* ---- gateway_takeover.c ----------------------------------------------- */
+
+/*
+ * Were we started to replace a running gateway? Then gw->takeover is set, and
+ * the other functions are called in this order. 0, ERR_NOMEM or ERR_IO.
+ */
+int gateway_takeover_begin(struct gateway *gw);
+
+/* Say that we are ready to; wait for the state; key and sockets out of it. */
+int gateway_takeover_receive(struct gateway *gw, struct noise_keys *keys,
+    char why[GATEWAY_WHY_MAX]);
+
+/* Its sessions and streams, into gate and router. */
+int gateway_takeover_import(struct gateway *gw, char why[GATEWAY_WHY_MAX]);
+
+/* All is there: wait for the old one to let go, then go on. */
+int gateway_takeover_finish(struct gateway *gw, char why[GATEWAY_WHY_MAX]);
+
+/*
+ * The start failed: if we are to replace a gateway, tell it why, and end the
+ * process. Otherwise nothing happens.
+ */
+void gateway_takeover_failed(struct gateway *gw, const char *why);
+
 /* ---- gateway.c -------------------------------------------------------- */
 
 /* Everything is closed and the loop will end. */
 void gateway_stop(struct gateway *gw);
+
+/* An endpoint that listens on gw->listens. 0, ERR_NOMEM or ERR_IO. */
+int gateway_start_endpoint(struct gateway *gw);
 
 #endif

@@ -56,6 +56,8 @@ static void on_session(void *ctx, struct gate_session *gs, void *device)
 	keyfile_id_encode(gate_session_id(gs), owner->session);
 	memcpy(owner->device, d == NULL ? "-" : d->name,
 	    d == NULL ? sizeof("-") : sizeof(d->name));
+	if (gw->takeover != NULL)	/* it was open before */
+		return;
 	if (allow_line(gw, &gw->sessions))
 		log_info("session open session=%s device=%s agent=%s peer=%s",
 		    owner->session, owner->device,
@@ -184,6 +186,38 @@ static void end_revoked(struct gateway *gw, const struct devices *old)
 		    "the device was revoked");
 		log_info("device revoked device=%s sessions=%u", was->name, n);
 	}
+}
+
+/* The first session of a device that may not come in. */
+struct stranger {
+	const struct gateway *gw;
+	const uint8_t *key;
+};
+
+static void look_for_stranger(void *ctx, struct gate_session *gs)
+{
+	struct stranger *s = ctx;
+	const struct device *d = devices_find(s->gw->devices,
+	    gate_session_key(gs));
+
+	if (s->key == NULL && (d == NULL || d->revoked))
+		s->key = gate_session_key(gs);
+}
+
+void gateway_end_strangers(struct gateway *gw)
+{
+	struct stranger s = { .gw = gw };
+	uint8_t key[32];
+
+	do {
+		s.key = NULL;
+		gate_each(gw->gate, look_for_stranger, &s);
+		if (s.key == NULL)
+			break;
+		memcpy(key, s.key, sizeof(key));
+		(void)gate_close_device(gw->gate, key, SESSION_REVOKED,
+		    "the device was revoked");
+	} while (true);
 }
 
 static void on_devices(void *ctx, struct devices *devices)

@@ -14,16 +14,23 @@ server_libserver_a_SOURCES = \
 	server/endpoint.c \
 	server/endpoint.h \
 	server/endpoint_connection.c \
+	server/endpoint_quiesce.c \
 	server/endpoint_request.c \
 	server/endpoint_request.h \
 	server/endpoint_source.c \
 	server/endpoint_tls.c \
 	server/endpoint_tls.h \
+	server/fds.c \
+	server/fds.h \
 	server/gateway.c \
 	server/gateway.h \
 	server/gateway_control.c \
 	server/gateway_impl.h \
 	server/gateway_sessions.c \
+	server/gateway_takeover.c \
+	server/gateway_upgrade.c \
+	server/handover.c \
+	server/handover.h \
 	server/hangup.c \
 	server/hangup.h \
 	server/listen.c \
@@ -48,6 +55,8 @@ server_libserver_a_SOURCES = \
 	server/registry_watch.h \
 	server/router.c \
 	server/router.h \
+	server/router_impl.h \
+	server/router_state.c \
 	server/servers.c \
 	server/servers.h \
 	server/settings.c \

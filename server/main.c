@@ -65,6 +65,7 @@ static int run(const struct options *o)
 		.file = o->file,
 		.options = o->settings,
 		.option_count = o->setting_count,
+		.argv = o->argv,
 	};
 
 	if (o->word_count > 0)
@@ -77,7 +78,8 @@ static void help_run(void)
 	puts("usage: nrpc-gateway run [--config FILE] [OPTION VALUE]...\n"
 	    "\n"
 	    "Run in the foreground until SIGTERM. SIGHUP reads configuration,\n"
-	    "certificate and devices again. Options override the file:\n");
+	    "certificate and devices again. SIGUSR2 starts the program anew\n"
+	    "and hands all connections over to it. Options override the file:\n");
 	printf("  %-28s %s\n", "--config FILE",
 	    "the configuration (" SETTINGS_FILE ")");
 	options_print_settings();
@@ -218,6 +220,7 @@ int main(int argc, char **argv)
 			continue;
 		if (options_parse(&o, argc - 2, argv + 2, why) != 0)
 			return usage(why);
+		o.argv = argv;
 		if (!o.help)
 			return verbs[i].run(&o);
 		verbs[i].help();

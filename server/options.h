@@ -24,6 +24,7 @@ struct options {
 	size_t word_count;
 	struct settings_option settings[OPTIONS_MAX];
 	size_t setting_count;
+	char **argv;			/* of the process; left to main */
 	char keys[OPTIONS_MAX][32];	/* private: the settings' names */
 };
 

@@ -5,42 +5,20 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/resource.h>
 
 #include "common/err.h"
-#include "common/log.h"
 #include "common/net.h"
 #include "common/nrpc.h"
 #include "common/pump.h"
 #include "server/domino.h"
 #include "server/quota.h"
+#include "server/router_impl.h"
 
 /* Refusals in the log: a device could ask for nonsense all day. */
 #define REFUSALS 20u
 #define REFUSALS_PER_MS 10000u
 #define LIMIT_LOG_MS 60000u	/* between two lines about limits */
-
-struct route {
-	TAILQ_ENTRY(route) link;
-	struct router *router;
-	struct router_owner owner;
-	struct stream *stream;		/* NULL once it is gone */
-	uint64_t stream_id;
-	char *server;			/* NULL: waiting for its name */
-	struct domino *domino;		/* while connecting */
-	struct pump *pump;		/* afterwards */
-	uv_timer_t first_bytes;		/* while waiting for the name */
-	uint64_t opened_ms;
-};
-
-struct router {
-	uv_loop_t *loop;
-	struct router_rules rules;
-	struct quota *quota;
-	struct log_limit refusals, limits;
-	TAILQ_HEAD(, route) routes;
-};
 
 int router_new(struct router **out, uv_loop_t *loop,
     const struct router_rules *rules)
@@ -177,9 +155,10 @@ static void on_pump_done(void *ctx, struct pump *p, uint64_t code)
 	end_route(route);
 }
 
+const struct pump_ops route_pump_ops = { .on_done = on_pump_done };
+
 static void on_connected(void *ctx, uv_tcp_t *tcp, const char *address)
 {
-	static const struct pump_ops ops = { .on_done = on_pump_done };
 	struct route *route = ctx;
 	struct stream *st = route->stream;
 
@@ -188,7 +167,7 @@ static void on_connected(void *ctx, uv_tcp_t *tcp, const char *address)
 	log_info("stream open session=%s device=%s stream=%" PRIu64
 	    " server=\"%s\" address=%s", route->owner.session,
 	    route->owner.device, route->stream_id, route->server, address);
-	if (pump_new(&route->pump, tcp, st, &ops, route) == 0)
+	if (pump_new(&route->pump, tcp, st, &route_pump_ops, route) == 0)
 		return;
 	pump_close_reset(tcp);
 	refuse(route, STREAM_INTERNAL, route->server, strlen(route->server));
@@ -249,7 +228,7 @@ static enum stream_code look_up(const struct router *r,
 	return STREAM_OK;
 }
 
-static void route_to(struct route *route, const void *name, size_t name_len)
+void route_to(struct route *route, const void *name, size_t name_len)
 {
 	const struct server *server;
 	enum stream_code code;
@@ -383,42 +362,54 @@ static bool may_open(struct router *r, const struct router_owner *owner)
 	return false;
 }
 
-void router_open(struct router *r, const struct router_owner *owner,
-    struct stream *st, const char *name, size_t name_len)
+struct route *route_new(struct router *r, const struct router_owner *owner,
+    struct stream *st, uint64_t opened_ms)
 {
 	static const struct stream_ops ops = {
 		.on_readable = on_readable,
 		.on_writable = on_writable,
 		.on_reset = on_reset,
 	};
-	struct route *route;
+	struct route *route = calloc(1, sizeof(*route));
 
-	if (!may_open(r, owner)) {
-		stream_reset(st, STREAM_LIMIT);
-		return;
-	}
-	route = calloc(1, sizeof(*route));
 	if (route == NULL || uv_timer_init(r->loop, &route->first_bytes) != 0) {
 		free(route);
 		quota_give(r->quota, owner->key);
-		stream_reset(st, STREAM_INTERNAL);
-		return;
+		return NULL;
 	}
 	route->first_bytes.data = route;
 	route->router = r;
 	route->owner = *owner;
 	route->stream = st;
 	route->stream_id = stream_id(st);
-	route->opened_ms = net_now_ms(r->loop);
+	route->opened_ms = opened_ms;
 	TAILQ_INSERT_TAIL(&r->routes, route, link);
 	stream_attach(st, &ops, route);
-	if (name_len > 0) {
-		route_to(route, name, name_len);
+	return route;
+}
+
+void route_wait_for_name(struct route *route, uint64_t wait_ms)
+{
+	uv_timer_start(&route->first_bytes, on_first_bytes_late, wait_ms, 0);
+	look_into(route);
+}
+
+void router_open(struct router *r, const struct router_owner *owner,
+    struct stream *st, const char *name, size_t name_len)
+{
+	struct route *route;
+
+	if (!may_open(r, owner)) {
+		stream_reset(st, STREAM_LIMIT);
 		return;
 	}
-	uv_timer_start(&route->first_bytes, on_first_bytes_late,
-	    r->rules.first_bytes_ms, 0);
-	look_into(route);
+	route = route_new(r, owner, st, net_now_ms(r->loop));
+	if (route == NULL)
+		stream_reset(st, STREAM_INTERNAL);
+	else if (name_len > 0)
+		route_to(route, name, name_len);
+	else
+		route_wait_for_name(route, r->rules.first_bytes_ms);
 }
 
 /* ---- other rules ------------------------------------------------------ */

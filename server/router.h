@@ -51,6 +51,29 @@ void router_free(struct router *r);
  */
 void router_update(struct router *r, const struct router_rules *rules);
 
+/*
+ * For an upgrade. router_settle makes what sockets and streams hold fit
+ * together; afterwards, and after the sessions, router_export writes a section
+ * STATE_ROUTE for each stream, which begins with the session's id and the
+ * stream's, and collects the descriptors that go along.
+ */
+struct fds;
+struct state_in;
+struct state_out;
+void router_settle(struct router *r);
+void router_export(const struct router *r, struct state_out *o,
+    struct fds *fds);
+
+/*
+ * The rest of such a section, behind the two ids: the stream is owner's. Of
+ * fds that descriptor is taken which belongs to it. Nothing moves before
+ * router_start. On failure stream and router are fit only to be freed. 0,
+ * ERR_PROTO, ERR_NOMEM or ERR_IO.
+ */
+int router_import(struct router *r, const struct router_owner *owner,
+    struct stream *st, struct state_in *in, struct fds *fds);
+void router_start(struct router *r);
+
 /* Take over a stream that was just opened (gate_ops.on_open). */
 void router_open(struct router *r, const struct router_owner *owner,
     struct stream *st, const char *name, size_t name_len);

@@ -64,6 +64,7 @@ static int new_with_defaults(struct settings **out)
 	s->max_gateway_streams = 16384;
 	s->first_bytes_ms = 60000;
 	s->drain_ms = 10000;
+	s->upgrade_ms = 10000;
 	s->servers = servers_new();
 	rc = s->servers == NULL ? ERR_NOMEM : set_strings(s);
 	if (rc == 0)

@@ -49,6 +49,7 @@ struct settings {
 	uint64_t max_gateway_streams;
 	uint64_t first_bytes_ms;
 	uint64_t drain_ms;
+	uint64_t upgrade_ms;		/* for a new program to be ready */
 	struct servers *servers;
 
 	/* Private: whose values are read now, whose listens these are. */

@@ -215,6 +215,8 @@ SETTER(set_hold_max, conf_duration(value, 1000, 10 * MINUTE_MS,
 SETTER(set_first_bytes, conf_duration(value, 1000, 60 * MINUTE_MS,
     &s->first_bytes_ms, why))
 SETTER(set_drain, conf_duration(value, 0, 60 * MINUTE_MS, &s->drain_ms, why))
+SETTER(set_upgrade, conf_duration(value, 1000, 10 * MINUTE_MS, &s->upgrade_ms,
+    why))
 SETTER(set_max_sessions, uint_of(value, 1, 1000000, &s->gate.max_sessions,
     why))
 SETTER(set_max_device_sessions, uint_of(value, 1, 1000,
@@ -316,6 +318,8 @@ const struct conf_setting settings_table[] = {
 	    "wait for a stream's first packet (60s)"),
 	GATEWAY("drain_timeout", false, set_drain, "TIME",
 	    "wait for streams to end on SIGTERM (10s)"),
+	GATEWAY("upgrade_timeout", false, set_upgrade, "TIME",
+	    "wait for the new program on SIGUSR2 (10s)"),
 	GATEWAY("max_sessions", false, set_max_sessions, "N",
 	    "sessions of all devices together (10000)"),
 	GATEWAY("max_device_sessions", false, set_max_device_sessions, "N",

@@ -20,7 +20,8 @@ system_tests = \
 	tests/system/roaming.test \
 	tests/system/routing.test \
 	tests/system/sleep.test \
-	tests/system/stalled-reader.test
+	tests/system/stalled-reader.test \
+	tests/system/upgrade.test
 
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \

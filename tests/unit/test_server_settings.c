@@ -52,6 +52,7 @@ static void test_defaults_are_safe(void)
 	CU_ASSERT_PTR_NULL(s->default_server);
 	CU_ASSERT_EQUAL(s->first_bytes_ms, 60000);
 	CU_ASSERT_EQUAL(s->drain_ms, 10000);
+	CU_ASSERT_EQUAL(s->upgrade_ms, 10000);
 	CU_ASSERT_EQUAL(servers_count(s->servers), 0);
 	settings_free(s);
 }
