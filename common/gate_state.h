@@ -17,7 +17,8 @@ void gate_export(const struct gate *g, struct state_out *o);
 
 /*
  * Take what is in the body of such a section into a gate that has just been
- * made; on_session is called for the sessions that were confirmed. On failure
+ * made; on_session is called for the sessions that were confirmed, and for the
+ * others when they are, with NULL as the device. On failure
  * the gate is fit only to be freed. 0, ERR_PROTO, ERR_NOMEM or ERR_CRYPTO.
  */
 int gate_import(struct gate *g, enum state_type type, struct state_in *body);

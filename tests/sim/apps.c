@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/session_state.h"
 #include "tests/sim/pattern.h"
 
 #define PIECE_MAX 16384u
@@ -485,6 +486,26 @@ void apps_gate_lost(struct apps *a)
 			set_state(&c->server, APPS_VANISHED);
 			c->lost = true;
 		}
+}
+
+void apps_gate_upgraded(struct apps *a, struct session *s)
+{
+	for (struct apps_conv *c = a->convs; c != NULL; c = c->next) {
+		struct apps_end *e = &c->server;
+
+		if (e->state != APPS_LIVE)
+			continue;
+		stream_attach(e->st, NULL, NULL);
+		e->st = session_take_stream(s, c->id);
+		if (e->st == NULL) {
+			trace_fail(a->trace, "conv %u: the stream is not in "
+			    "the state", c->number);
+			return;
+		}
+		stream_attach(e->st, &ops, e);
+	}
+	if (!session_all_taken(s))
+		trace_fail(a->trace, "the state has a stream of nobody's");
 }
 
 static bool over(const struct apps_conv *c)

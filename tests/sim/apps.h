@@ -110,6 +110,12 @@ void apps_on_open(struct apps *a, struct stream *st, const char *name,
 /* The gateway is gone with all its streams; no stream is touched again. */
 void apps_gate_lost(struct apps *a);
 
+/*
+ * The gateway's session is another object now, with the same streams in it,
+ * which have no owner yet.
+ */
+void apps_gate_upgraded(struct apps *a, struct session *s);
+
 /* Is every conversation over, at both ends? */
 bool apps_over(const struct apps *a);
 

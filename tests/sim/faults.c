@@ -24,6 +24,7 @@ static const struct {
 	[FAULTS_REPLAY] = { 300, 700 },
 	[FAULTS_GARBAGE] = { 100, 1500 },
 	[FAULTS_RESTART] = { 100, 8000 },
+	[FAULTS_UPGRADE] = { 250, 2500 },
 	[FAULTS_HINT] = { 150, 3000 },
 	[FAULTS_KNOCK] = { 100, 1500 },
 };

@@ -57,6 +57,7 @@ enum faults_event {
 	FAULTS_REPLAY,		/* someone sends an old request again */
 	FAULTS_GARBAGE,		/* someone sends nonsense */
 	FAULTS_RESTART,		/* the gateway is restarted */
+	FAULTS_UPGRADE,		/* another one goes on with its state */
 	FAULTS_HINT,		/* the client is told: network changed */
 	FAULTS_KNOCK,		/* the client is told: do not wait */
 	FAULTS_EVENTS

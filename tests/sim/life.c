@@ -46,6 +46,9 @@ static void strike(struct weather *h)
 	case FAULTS_RESTART:
 		world_restart_gate(w, rng_size(&h->rng, 20000));
 		break;
+	case FAULTS_UPGRADE:
+		world_upgrade_gate(w, rng_chance(&h->rng, 300));
+		break;
 	case FAULTS_HINT:
 		lanes_network_changed(w->lanes, now);
 		break;

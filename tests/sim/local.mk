@@ -28,7 +28,8 @@ tests_sim_sim_SOURCES = \
 	tests/sim/world.c \
 	tests/sim/world.h \
 	tests/sim/world_impl.h \
-	tests/sim/world_ops.c
+	tests/sim/world_ops.c \
+	tests/sim/world_upgrade.c
 tests_sim_sim_LDADD = common/libengine.a $(GNUTLS_LIBS) $(NETTLE_LIBS)
 
 sim_tests = \

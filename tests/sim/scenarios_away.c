@@ -1,4 +1,7 @@
-/* A client that is away for a while: asleep, or without a network. */
+/*
+ * A client that is away for a while, asleep or without a network; and a gateway
+ * that is replaced.
+ */
 #include "config.h"
 
 #include "tests/sim/scenarios_impl.h"
@@ -126,6 +129,34 @@ static void vain_hellos_cost_no_stream(struct world *w)
 	goes_on(w, c);
 }
 
+/* The gateway is another program every now and then. */
+static void upgrades_cost_no_stream(struct world *w)
+{
+	struct apps_conv *c = begin(w);
+
+	for (unsigned i = 0; i < 20; i++) {
+		world_upgrade_gate(w, i % 4 == 3);
+		if (!world_run(w, 300))
+			return;
+	}
+	goes_on(w, c);
+}
+
+/* The client is away meanwhile, and keys change. */
+static void upgrades_while_away_cost_no_stream(struct world *w)
+{
+	struct apps_conv *c;
+
+	w->client.rekey_ms = 5000;
+	c = begin(w);
+	for (unsigned i = 0; i < 8; i++) {
+		world_upgrade_gate(w, i % 3 == 2);
+		if (!world_sleep(w, 30000, false) || !world_run(w, 1000))
+			return;
+	}
+	goes_on(w, c);
+}
+
 const struct scenario scenarios_away[] = {
 	{ "a client asleep for just less than linger loses nothing",
 	    sleep_costs_no_stream },
@@ -137,5 +168,8 @@ const struct scenario scenarios_away[] = {
 	    sleep_beyond_linger_ends_the_session },
 	{ "a session goes on under new keys", new_keys_cost_no_stream },
 	{ "hellos in vain use no session up", vain_hellos_cost_no_stream },
+	{ "nor do upgrades of the gateway", upgrades_cost_no_stream },
+	{ "nor do those while the client is away",
+	    upgrades_while_away_cost_no_stream },
 	{ NULL, NULL }
 };

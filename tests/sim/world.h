@@ -41,6 +41,9 @@ struct world {
 	struct world *next;		/* the next client of the gateway */
 	bool lanes_woken, gate_woken;
 	bool gate_ending;		/* being freed */
+	bool gate_upgrading;		/* being made from a state */
+	struct gate *letting_go;	/* before an upgrade, which is to be */
+	bool in_vain;
 	bool leaving;			/* the client says goodbye */
 	unsigned idle_runs;		/* engines run without an event */
 	uint64_t second, second_steps;	/* for the limit on events */
@@ -85,6 +88,12 @@ bool world_wait(struct world *w, bool (*done)(struct world *w),
 
 /* The gateway is gone, now, and back after that time. */
 void world_restart_gate(struct world *w, uint64_t down_ms);
+
+/*
+ * Another gateway goes on with the state of this one; or, in vain, this one
+ * does after the other has been made.
+ */
+void world_upgrade_gate(struct world *w, bool in_vain);
 
 /* For world_wait: all clients. */
 bool world_is_up(struct world *w);

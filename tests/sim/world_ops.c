@@ -91,10 +91,14 @@ static void on_session(void *ctx, struct gate_session *gs, void *device)
 {
 	struct world *w = ctx, *c = client_of(w, gs);
 
+	if (w->gate_upgrading) {	/* it has begun before */
+		gate_session_set_user(gs, c);
+		return;
+	}
 	trace_say(&w->trace, "gate session begins");
 	if (c->session != NULL)
 		trace_fail(&w->trace, "a second session for the same client");
-	if (device != w)
+	if (device != w && device != NULL)	/* NULL: from a state */
 		trace_fail(&w->trace, "on_session names another device");
 	gate_session_set_user(gs, c);
 	c->session = gs;
@@ -107,8 +111,11 @@ static void on_session_end(void *ctx, struct gate_session *gs,
     const char *why)
 {
 	struct world *w = ctx, *c = gate_session_user(gs);
-	uint64_t silent_ms = w->events.now_ms - c->net.last_taken_ms;
+	uint64_t silent_ms;
 
+	if (w->gate_upgrading)		/* it goes on in another gateway */
+		return;
+	silent_ms = w->events.now_ms - c->net.last_taken_ms;
 	trace_say(&w->trace, "gate session ends: %s", why);
 	if (gs != c->session)
 		trace_fail(&w->trace, "an unknown session ends: %s", why);
