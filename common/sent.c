@@ -49,6 +49,7 @@ struct sent_record *sent_new(struct sent *s)
 		return NULL;
 	r->count = 0;
 	r->ack_to = 0;
+	r->ack_turn = 0;
 	s->count++;
 	return r;
 }
