@@ -4,5 +4,5 @@ dist_man_MANS += \
 	docs/man/nrpc-tunnel.1 \
 	docs/man/nrpc-tunnel.conf.5
 
-dist_doc_DATA += docs/OPERATING.md docs/PROTOCOL.md docs/SECURITY.md \
-	docs/TESTING.md
+dist_doc_DATA += docs/OPERATING.md docs/PERFORMANCE.md docs/PROTOCOL.md \
+	docs/SECURITY.md docs/TESTING.md
