@@ -21,6 +21,7 @@ unit_tests = \
 	tests/unit/test_frame \
 	tests/unit/test_gate \
 	tests/unit/test_gate_hello \
+	tests/unit/test_gate_state \
 	tests/unit/test_hello \
 	tests/unit/test_keyfile \
 	tests/unit/test_lanes \
@@ -37,6 +38,7 @@ unit_tests = \
 	tests/unit/test_sendq \
 	tests/unit/test_server_devices \
 	tests/unit/test_server_endpoint \
+	tests/unit/test_server_handover \
 	tests/unit/test_server_options \
 	tests/unit/test_server_quota \
 	tests/unit/test_server_registry \
@@ -58,6 +60,7 @@ tests_unit_test_client_sleepwatch_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $
 tests_unit_test_client_status_LDADD = tests/unit/libunit.a $(CLIENT_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_devices_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_endpoint_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
+tests_unit_test_server_handover_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_options_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_quota_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
 tests_unit_test_server_registry_LDADD = tests/unit/libunit.a $(SERVER_LDADD) $(CUNIT_LIBS)
