@@ -612,6 +612,105 @@ static void test_a_lone_socket_is_closed_with_a_reset(void)
 	close(r.guest);
 }
 
+/*
+ * While the guest does not read: what is consumed is what the kernel has, to
+ * the byte; and the pump goes on as if nothing had been.
+ */
+static void test_a_settled_pump_has_consumed_what_the_kernel_has(void)
+{
+	uint64_t in = 0, out = 0;
+	struct pump_state st, again;
+	struct rig r;
+	ssize_t n;
+
+	set_up(&r);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 300; i++) {
+			in += other_send(&r, in, CHUNK);
+			turn(&r);
+		}
+		pump_settle(r.pump, &st);
+		CU_ASSERT_FALSE(st.in_ended || st.out_ended);
+		CU_ASSERT_EQUAL(st.bytes_out, pump_bytes_out(r.pump));
+		CU_ASSERT_TRUE(st.bytes_out < in);
+		pump_settle(r.pump, &again);
+		CU_ASSERT_EQUAL(again.bytes_out, st.bytes_out);
+		/* The loop does not run: so there is no more than that. */
+		while ((n = guest_receive(&r, out)) > 0)
+			out += (uint64_t)n;
+		CU_ASSERT_EQUAL(out, st.bytes_out);
+	}
+	for (int i = 0; i < 20000 && out < in; i++) {
+		turn(&r);
+		n = guest_receive(&r, out);
+		out += n > 0 ? (uint64_t)n : 0;
+	}
+	CU_ASSERT_EQUAL(out, in);
+	CU_ASSERT_EQUAL(pump_bytes_out(r.pump), in);
+	tear_down(&r);
+}
+
+static void test_a_resumed_pump_moves_nothing_before_its_start(void)
+{
+	static const struct pump_ops ops = { .on_done = on_done };
+	struct pump_state from = { .bytes_in = 7, .bytes_out = 9 };
+	uv_tcp_t *tcp = malloc(sizeof(*tcp));
+	struct rig r = { .guest = -1 };
+	int pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(uv_loop_init(&r.loop), 0);
+	make_sessions(&r);
+	connect_pair(pair);
+	r.guest = pair[0];
+	CU_ASSERT_EQUAL(fcntl(r.guest, F_SETFL, O_NONBLOCK), 0);
+	CU_ASSERT_EQUAL_FATAL(uv_tcp_init(&r.loop, tcp), 0);
+	CU_ASSERT_EQUAL_FATAL(uv_tcp_open(tcp, pair[1]), 0);
+	CU_ASSERT_EQUAL(other_send(&r, 0, 100), 100);
+	settle(&r);
+	CU_ASSERT_EQUAL_FATAL(pump_resume(&r.pump, tcp, r.stream, &from, &ops,
+	    &r), 0);
+	CU_ASSERT_EQUAL(guest_send(&r, 0, 50), 50);
+	settle(&r);
+	CU_ASSERT_EQUAL(guest_receive(&r, 0), -1);
+	CU_ASSERT_EQUAL(other_receive(&r, 0), 0);
+	pump_start(r.pump);
+	settle(&r);
+	CU_ASSERT_EQUAL(guest_receive(&r, 0), 100);
+	CU_ASSERT_EQUAL(other_receive(&r, 0), 50);
+	CU_ASSERT_EQUAL(pump_bytes_in(r.pump), 57);
+	CU_ASSERT_EQUAL(pump_bytes_out(r.pump), 109);
+	tear_down(&r);
+}
+
+/* The stream's half was over before; the guest's still is not. */
+static void test_a_resumed_pump_knows_which_half_is_over(void)
+{
+	static const struct pump_ops ops = { .on_done = on_done };
+	struct pump_state from = { .in_ended = true };
+	uv_tcp_t *tcp = malloc(sizeof(*tcp));
+	struct rig r = { .guest = -1 };
+	int pair[2];
+
+	CU_ASSERT_EQUAL_FATAL(uv_loop_init(&r.loop), 0);
+	make_sessions(&r);
+	connect_pair(pair);
+	r.guest = pair[0];
+	CU_ASSERT_EQUAL(shutdown(r.guest, SHUT_WR), 0);
+	stream_finish(r.stream);
+	CU_ASSERT_EQUAL_FATAL(uv_tcp_init(&r.loop, tcp), 0);
+	CU_ASSERT_EQUAL_FATAL(uv_tcp_open(tcp, pair[1]), 0);
+	CU_ASSERT_EQUAL_FATAL(pump_resume(&r.pump, tcp, r.stream, &from, &ops,
+	    &r), 0);
+	pump_start(r.pump);
+	CU_ASSERT_EQUAL(other_send(&r, 0, 100), 100);
+	stream_finish(r.other);
+	settle(&r);
+	CU_ASSERT_EQUAL(r.done_code, STREAM_OK);
+	CU_ASSERT_EQUAL(guest_receive(&r, 0), 100);
+	CU_ASSERT_EQUAL(guest_receive(&r, 100), 0);
+	tear_down(&r);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -647,6 +746,12 @@ int main(void)
 		    test_a_lost_session_resets_the_guest },
 		{ "a lone socket is closed with a reset",
 		    test_a_lone_socket_is_closed_with_a_reset },
+		{ "a settled pump has consumed what the kernel has",
+		    test_a_settled_pump_has_consumed_what_the_kernel_has },
+		{ "a resumed pump moves nothing before its start",
+		    test_a_resumed_pump_moves_nothing_before_its_start },
+		{ "a resumed pump knows which half is over",
+		    test_a_resumed_pump_knows_which_half_is_over },
 		{ NULL, NULL }
 	};
 
