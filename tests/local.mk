@@ -34,7 +34,7 @@ AM_TESTS_ENVIRONMENT = \
 	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS"; \
 	export UBSAN_OPTIONS;
 
-EXTRA_DIST += tests/vectors/noise-ik.json
+EXTRA_DIST += tests/vectors/noise-ik.json tests/vectors/state-1.hex
 
 # Lines of the engine that unit tests and simulation run; with gcc.
 coverage:

@@ -3,6 +3,7 @@
 
 #include "common/gate_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -411,6 +412,81 @@ static void test_a_session_twice_is_refused(void)
 	teardown();
 }
 
+/*
+ * A state of version 1, as the first program that could be upgraded wrote it,
+ * in hexadecimal: every later one reads it. A session with a stream, a
+ * question in it, and an answer that waits to be sent.
+ */
+#define VECTOR "/tests/vectors/state-1.hex"
+
+static FILE *open_vector(const char *mode)
+{
+	const char *top = getenv("top_srcdir");
+	char path[1024];
+
+	snprintf(path, sizeof(path), "%s" VECTOR, top != NULL ? top : ".");
+	return fopen(path, mode);
+}
+
+/* With NRPC_WRITE_VECTOR set: for a version of the format that is new. */
+static void write_vector(void)
+{
+	FILE *f = open_vector("w");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	for (size_t i = 0; i < buf_len(&state); i++)
+		fprintf(f, "%02x%s", buf_data(&state)[i],
+		    i % 32 == 31 ? "\n" : "");
+	fputc('\n', f);
+	fclose(f);
+}
+
+static void read_vector(void)
+{
+	FILE *f = open_vector("r");
+	unsigned byte;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	buf_fini(&state);
+	buf_init(&state, 1 << 20);
+	while (fscanf(f, "%2x", &byte) == 1)
+		(void)sink(NULL, &(uint8_t){ (uint8_t)byte }, 1);
+	fclose(f);
+}
+
+static void test_a_state_of_version_1_is_read(void)
+{
+	struct gate_session *gs;
+	struct gate *fresh;
+	struct stream *st;
+	const uint8_t *p;
+
+	setup();
+	if (getenv("NRPC_WRITE_VECTOR") != NULL) {
+		(void)greet(1);
+		CU_ASSERT_EQUAL_FATAL(stream_open(client, "name", &st), 0);
+		CU_ASSERT_EQUAL(stream_write(st, "question", 8), 8);
+		take(ask(0, 0, false));
+		CU_ASSERT_EQUAL(stream_write(accepted, "answer", 6), 6);
+		gate_exchange_free(ask(0, 0, false));
+		write_state();
+		write_vector();
+		accepted = NULL;
+	}
+	read_vector();
+	CU_ASSERT_EQUAL_FATAL(read_state(&fresh), 0);
+	gs = gate_session_find(fresh, id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(gs);
+	CU_ASSERT_STRING_EQUAL(gate_session_agent(gs), "test");
+	st = session_take_stream(gate_session_session(gs), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(st);
+	CU_ASSERT_EQUAL(stream_peek(st, &p), 8);
+	CU_ASSERT_EQUAL(memcmp(p, "question", 8), 0);
+	CU_ASSERT_EQUAL(session_backlog(gate_session_session(gs)), 6);
+	gate_free(fresh);
+	teardown();
+}
+
 static const struct unit_test tests[] = {
 	{ "a session goes on with its stream",
 	    test_a_session_goes_on_with_its_stream },
@@ -423,6 +499,7 @@ static const struct unit_test tests[] = {
 	{ "numbers are left out when it was in vain",
 	    test_numbers_are_left_out_when_it_was_in_vain },
 	{ "a session twice is refused", test_a_session_twice_is_refused },
+	{ "a state of version 1 is read", test_a_state_of_version_1_is_read },
 	{ NULL, NULL },
 };
 
