@@ -23,7 +23,7 @@ void gate_export(const struct gate *g, struct state_out *o);
  */
 int gate_import(struct gate *g, enum state_type type, struct state_in *body);
 
-/* The gateway's own key: it goes along, for only root may be able to read it. */
+/* The gateway's own key: it goes along, as only root may be able to read it. */
 const struct noise_keys *gate_keys(const struct gate *g);
 
 /* The session with this id, or NULL. */

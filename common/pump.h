@@ -52,7 +52,8 @@ void pump_settle(struct pump *p, struct pump_state *out);
 
 /*
  * The other end of that: as pump_new, but nothing is read or written before
- * pump_start, which may call on_done. from->fd is not looked at. 0 or ERR_NOMEM.
+ * pump_start, which may call on_done. from->fd is not looked at. 0 or
+ * ERR_NOMEM.
  */
 int pump_resume(struct pump **out, uv_tcp_t *tcp, struct stream *stream,
     const struct pump_state *from, const struct pump_ops *ops, void *ctx);

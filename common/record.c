@@ -34,7 +34,7 @@ struct record_key {
 	uint64_t next;		/* counter of the next record sealed */
 	uint64_t epoch;		/* the current one */
 	uint8_t key[CRYPTO_KEY_LEN];	/* of the current epoch */
-	uint8_t key_before[CRYPTO_KEY_LEN];	/* of the one before, if before */
+	uint8_t key_before[CRYPTO_KEY_LEN];	/* of that, if before */
 	uint8_t key_after[CRYPTO_KEY_LEN];	/* of the next, if after */
 	struct crypto_aead *before;	/* the epoch before; NULL in epoch 0 */
 	struct crypto_aead *current;

@@ -15,9 +15,9 @@
  *
  * Numbers in a body are the variable-length integers of wire.h, or 8 bytes
  * where a value of 2^62 and above can occur. Points in time are written as ages
- * in milliseconds. Nothing is read before all of the wrapping has been checked,
- * and every value is checked again where it would be believed: a state comes
- * from another version of this program.
+ * in milliseconds. Nothing is read before all of the wrapping has been
+ * checked, and every value is checked again where it would be believed: a state
+ * comes from another version of this program.
  *
  * A program reads versions STATE_VERSION_LEAST to STATE_VERSION and writes the
  * last. What a later version adds to a section goes to its end, is written

@@ -156,7 +156,7 @@ static int sink(void *ctx, const void *data, size_t len)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return ERR_NOMEM;	/* that is what a memory file is */
+			return ERR_NOMEM;	/* it is a memory file */
 		p += n;
 		len -= (size_t)n;
 	}

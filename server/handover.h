@@ -5,8 +5,8 @@
  *
  *	new	HELLO	it has read its configuration; versions of the state
  *			that it reads
- *	old	STATE	how long the state is, how many descriptors follow; the
- *			memory file with the state (common/state.h) as descriptor
+ *	old	STATE	how long the state is, how many descriptors follow; as
+ *			descriptor the memory file with it (common/state.h)
  *	old	FDS	descriptors in the order in which the state counts them,
  *			as many messages as it takes
  *	new	TAKEN	it has read all of it and could go on at once

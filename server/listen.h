@@ -32,8 +32,8 @@ struct listen_given {
 /*
  * Bind and listen on all of them: *out is a heap array of *count. Those that
  * were given (NULL: none) are used where they fit. On failure nothing stays
- * open, or with `given` the process is to end. 0, ERR_EXIST, ERR_IO, ERR_NOENT (systemd passed none)
- * or ERR_NOMEM, with a sentence in why.
+ * open, or with `given` the process is to end. 0, ERR_EXIST, ERR_IO, ERR_NOENT
+ * (systemd passed none) or ERR_NOMEM, with a sentence in why.
  */
 int listen_open(const struct settings *s, struct listen_given *given,
     struct listen_socket **out, size_t *count, char why[LISTEN_WHY_MAX]);

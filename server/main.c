@@ -79,7 +79,8 @@ static void help_run(void)
 	    "\n"
 	    "Run in the foreground until SIGTERM. SIGHUP reads configuration,\n"
 	    "certificate and devices again. SIGUSR2 starts the program anew\n"
-	    "and hands all connections over to it. Options override the file:\n");
+	    "and hands all connections over to it. Options override the\n"
+	    "file:\n");
 	printf("  %-28s %s\n", "--config FILE",
 	    "the configuration (" SETTINGS_FILE ")");
 	options_print_settings();

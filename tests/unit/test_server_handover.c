@@ -100,7 +100,8 @@ static void test_nonsense_is_refused(void)
 /* Are they the same open file? Its offset, which is shared, tells. */
 static bool is_same(int a, int b, off_t mark)
 {
-	return lseek(a, mark, SEEK_SET) == mark && lseek(b, 0, SEEK_CUR) == mark;
+	return lseek(a, mark, SEEK_SET) == mark &&
+	    lseek(b, 0, SEEK_CUR) == mark;
 }
 
 static void test_many_descriptors_arrive_in_order(void)

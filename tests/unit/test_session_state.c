@@ -47,7 +47,8 @@ static struct budget budget = { .max = UINT64_MAX };
 
 static uint64_t roll(uint64_t sides)
 {
-	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	random_state = random_state * 6364136223846793005u +
+	    1442695040888963407u;
 	return (random_state >> 33) % sides;
 }
 
