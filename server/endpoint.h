@@ -60,8 +60,8 @@ int endpoint_listen(struct endpoint *e, int fd, unsigned max_connections,
 /*
  * Before an upgrade: accept no more, and close each connection after the
  * request that is under way. The listening sockets are the caller's again; new
- * connections wait there. endpoint_is_idle: no request is left. To go on, make
- * another endpoint.
+ * connections wait there. endpoint_is_idle: no request is left, and none is
+ * about to begin. To go on, make another endpoint.
  */
 void endpoint_quiesce(struct endpoint *e);
 bool endpoint_is_idle(const struct endpoint *e);

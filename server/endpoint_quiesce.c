@@ -5,7 +5,10 @@
 
 #include <microhttpd.h>
 
+#include "common/net.h"
 #include "server/endpoint_request.h"
+
+#define FIRST_HEAD_MS 50u	/* in a new connection it is there by then */
 
 void endpoint_quiesce(struct endpoint *e)
 {
@@ -18,5 +21,14 @@ void endpoint_quiesce(struct endpoint *e)
 
 bool endpoint_is_idle(const struct endpoint *e)
 {
-	return e->requests == 0;
+	uint64_t now_ms = net_now_ms(e->loop);
+	const struct connection *c;
+
+	if (e->requests > 0)
+		return false;
+	/* A web server opens a connection because it has a request. */
+	LIST_FOREACH(c, &e->connections, link)
+		if (!c->used && now_ms - c->since_ms < FIRST_HEAD_MS)
+			return false;
+	return true;
 }
