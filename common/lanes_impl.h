@@ -1,6 +1,7 @@
 /*
- * What lanes.c (policy), lanes_io.c (exchanges), lanes_path.c (silence) and
- * lanes_hello.c (the handshake) share. Nobody else includes this.
+ * What lanes.c (policy), lanes_io.c (exchanges), lanes_answer.c (what comes of
+ * them), lanes_path.c (silence) and lanes_hello.c (the handshake) share. Nobody
+ * else includes this.
  */
 #ifndef COMMON_LANES_IMPL_H
 #define COMMON_LANES_IMPL_H
@@ -15,6 +16,9 @@
 #define HEDGE_COST 8u		/* in tokens; an exchange earns one */
 #define HEDGE_TOKENS_MAX 64u
 #define LANES_DOWN_MS 1000u	/* failing for so long, the tunnel is down */
+#define LANES_POUR_MS 1000u	/* without bulk for so long, it is over */
+#define LANES_BODY_MIN 16384u	/* a body is never halved below this */
+#define LANES_BULK_ANSWER STREAM_BULK_BYTES /* a larger response is bulk */
 
 /* One lane, or the place for hellos: at most one exchange at a time. */
 struct slot {
@@ -123,13 +127,6 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);
 /* Room for len bytes in the slot's body: 0 or ERR_NOMEM. */
 int lanes_body(struct slot *s, size_t len);
 
-/* The exchange in this slot came to nothing; why is for people. */
-void lanes_failed(struct lanes *l, unsigned slot, const char *why,
-    uint64_t now_ms);
-
-/* Give all exchanges up; the lanes run again. */
-void lanes_cancel_all(struct lanes *l);
-
 /* A body of bulk that may be sent now, in bytes; 0: none. */
 uint64_t lanes_bulk_body(const struct lanes *l);
 
@@ -147,6 +144,15 @@ uint32_t lanes_renew_ms(const struct lanes *l);
 
 void lanes_set_state(struct lanes *l, enum lanes_state state,
     const char *why);
+
+/* lanes_answer.c */
+
+/* The exchange in this slot came to nothing; why is for people. */
+void lanes_failed(struct lanes *l, unsigned slot, const char *why,
+    uint64_t now_ms);
+
+/* Give all exchanges up; the lanes run again. */
+void lanes_cancel_all(struct lanes *l);
 
 /* lanes_path.c */
 

@@ -1,18 +1,14 @@
-/* Single exchanges of the client: what goes in, what came out, how it ended. */
+/* Single exchanges of the client: what goes in, and by which path. */
 #include "config.h"
 
 #include "common/lanes_impl.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/err.h"
 
-#define KEEP_BULK 2u		/* to be held while bulk comes in */
 #define BULK_NEAR 2u		/* lanes for bulk: one, and one to follow it */
 #define BULK_FAR 6u		/* on several connections over a distance */
-#define POUR_MS 1000u		/* without bulk for so long, it is over */
 #define FAR_MS 5u		/* round trip that makes a distance */
 #define HELD_MAX 8u		/* asked to be held at once, at most */
 #define QUICK_BODY 65536u	/* a body of what is small, at most */
@@ -21,13 +17,6 @@
 #define HEDGED_MS 60000u	/* a hedge is likely to be needed again */
 #define WARM_BODIES 2u		/* of bulk by the path for what is small */
 #define CONNECT_MS 1000u	/* for one exchange to open a connection */
-#define BODY_MIN 16384u		/* never halved below this */
-#define BODY_SPARE 12288u	/* a body buffer larger than this is not kept */
-#define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
-#define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
-#define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
-#define BULK_ANSWER STREAM_BULK_BYTES	/* a larger response is bulk */
-#define CHECK_BYTES 1024u	/* at once: more than ACKs and an END */
 #define FAR_BYTES 262144u	/* bulk worth several connections */
 
 int lanes_body(struct slot *s, size_t len)
@@ -64,7 +53,7 @@ unsigned lanes_bulk_wanted(const struct lanes *l, uint64_t now_ms)
 {
 	uint64_t rtt = session_rtt_ms(l->session);
 
-	if (l->poured <= BULK_ANSWER || now_ms - l->poured_ms > POUR_MS)
+	if (l->poured <= LANES_BULK_ANSWER || now_ms - l->poured_ms > LANES_POUR_MS)
 		return 0;
 	return l->poured > FAR_BYTES && rtt >= FAR_MS && rtt != UINT64_MAX ?
 	    BULK_FAR : BULK_NEAR;
@@ -169,8 +158,8 @@ uint64_t lanes_bulk_body(const struct lanes *l)
 	uint64_t want = session_window(l->session) / BULK_BODIES;
 	uint64_t room = session_bulk_room(l->session);
 
-	if (want < BODY_MIN)
-		want = BODY_MIN;
+	if (want < LANES_BODY_MIN)
+		want = LANES_BODY_MIN;
 	if (want > l->body_max)
 		want = l->body_max;
 	return room >= want / 2 ? want : 0;
@@ -282,322 +271,4 @@ void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms)
 	l->ops->move(l->ctx, lane, to);
 	*s = (struct slot){ .exchange = ghost->exchange, .path = ghost->path };
 	lanes_start(l, lane, TAKE_ALL, true, now_ms);
-}
-
-/* ---- the response ----------------------------------------------------- */
-
-/* Bulk is coming in; more exchanges are parked for it. */
-static void note_answer(struct lanes *l, unsigned lane, size_t len,
-    uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane];
-
-	s->answer_bytes += len;
-	if (s->answer_bytes <= BULK_ANSWER && lane < SESSION_BULK_LANE)
-		return;
-	if (now_ms - l->poured_ms > POUR_MS)
-		l->poured = s->answer_bytes;
-	l->poured += len;
-	l->poured_ms = now_ms;
-	if (len > CHECK_BYTES)
-		l->bulk_ms = now_ms;
-}
-
-static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
-    size_t len, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane];
-	struct session_seen seen;
-	unsigned keep;
-	int rc;
-
-	rc = session_receive(l->session, record, len, now_ms, &seen);
-	if (rc == ERR_CRYPTO) {
-		s->bad = true;
-		return;
-	}
-	s->records++;
-	if ((rc != 0 && rc != ERR_CLOSED) || !seen.has_end)
-		return;
-	if (seen.end_lane == s->lane && seen.end_exchange == s->exchange)
-		s->ended = true;
-	/* More is waiting there: so that no response waits for a request. */
-	keep = seen.backlog > 0 ? KEEP_BULK : 1;
-	if (keep < l->keep)
-		l->trim = true;
-	l->keep = keep;
-}
-
-/* Gather the rest of a record that came in pieces. Returns bytes used. */
-static size_t gather(struct lanes *l, unsigned lane, const uint8_t *data,
-    size_t len, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane];
-	size_t whole, want, used = 0;
-	int rc;
-
-	while (used < len) {
-		rc = record_peek(s->part, s->part_len, &whole);
-		if (rc == ERR_PROTO) {
-			s->bad = true;
-			return used;
-		}
-		want = (rc == 0 ? whole : RECORD_HEAD) - s->part_len;
-		if (want > len - used)
-			want = len - used;
-		memcpy(s->part + s->part_len, data + used, want);
-		s->part_len += want;
-		used += want;
-		if (rc == 0 && s->part_len == whole) {
-			s->part_len = 0;
-			take_record(l, lane, s->part, whole, now_ms);
-			return used;
-		}
-	}
-	return used;
-}
-
-static void take_records(struct lanes *l, unsigned lane, const uint8_t *data,
-    size_t len, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane];
-	size_t whole, n;
-
-	while (len > 0 && !s->bad && !l->session_over) {
-		if (s->part_len == 0 && record_peek(data, len, &whole) == 0 &&
-		    whole <= len) {
-			take_record(l, lane, data, whole, now_ms);
-			n = whole;
-		} else {
-			n = gather(l, lane, data, len, now_ms);
-		}
-		data += n;
-		len -= n;
-	}
-}
-
-void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
-    size_t len, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[slot];
-
-	if (!s->busy || s->bad || len == 0)
-		return;
-	s->answered = true;
-	s->heard_ms = l->path[s->path].ready_ms = now_ms;
-	lanes_heard(l, s, now_ms);
-	if (slot != LANES_HELLO)
-		note_answer(l, slot, len, now_ms);
-	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
-		s->bad = true;
-		return;
-	}
-	if (slot != LANES_HELLO) {
-		take_records(l, slot, data, len, now_ms);
-		l->ops->on_wake(l->ctx);	/* an ACK may be due */
-	} else if (len <= HELLO_MAX - s->part_len) {
-		memcpy(s->part + s->part_len, data, len);
-		s->part_len += len;
-	} else {
-		s->bad = true;
-	}
-}
-
-/* ---- the end ---------------------------------------------------------- */
-
-static void release_body(struct slot *s)
-{
-	s->busy = false;
-	if (s->body_size > BODY_SPARE) {
-		free(s->body);
-		s->body = NULL;
-		s->body_size = 0;
-	}
-}
-
-/* How long this path lets a request wait, as far as this one shows. */
-static void learn_hold(struct lanes *l, const struct slot *s, bool good,
-    bool certain, uint64_t now_ms)
-{
-	uint64_t waited = now_ms - s->start_ms, hold = l->hold_ms;
-
-	if (!s->holding || s->answered != good)
-		return;
-	if (good) {
-		l->short_holds = 0;
-		if (waited + lanes_renew_ms(l) < hold ||
-		    ++l->good_holds < l->hold_patience)
-			return;
-		l->good_holds = 0;
-		hold += hold / 4;
-		l->hold_ms = hold < l->cfg.hold_ms ? (uint32_t)hold :
-		    l->cfg.hold_ms;
-		return;
-	}
-	/* Cut early it says nothing; cut late it was not the holding. */
-	if (waited < HOLD_MIN_MS || waited > hold + l->cfg.silence_ms)
-		return;
-	/* One cut may be anything; two in a row are the path's limit. */
-	if (++l->short_holds < (certain ? 1u : 2u))
-		return;
-	l->short_holds = 0;
-	l->good_holds = 0;
-	if (l->hold_patience < PATIENCE_MAX)
-		l->hold_patience *= 2;
-	hold = (waited < hold ? waited : hold) * 4 / 5;
-	l->hold_ms = (uint32_t)(hold > HOLD_MIN_MS ? hold : HOLD_MIN_MS);
-}
-
-/* Give one exchange up without counting it as a failure. */
-static void cancel(struct lanes *l, unsigned slot)
-{
-	struct slot *s = &l->slot[slot];
-
-	release_body(s);
-	s->restart = slot < SESSION_LANES;
-	l->ops->cancel(l->ctx, slot);
-	if (slot == LANES_HELLO) {
-		noise_free(l->hello);
-		l->hello = NULL;
-	}
-}
-
-/*
- * The path works again for an exchange begun after it had failed. Those from
- * before that have been silent since may be on connections that are dead.
- */
-static void doubt_older(struct lanes *l, const struct slot *works)
-{
-	for (unsigned i = 0; i < LANES_SLOTS; i++)
-		if (i != LANES_HELLO && l->slot[i].busy &&
-		    l->slot[i].heard_ms < works->start_ms)
-			cancel(l, i);
-}
-
-static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane];
-
-	learn_hold(l, s, true, false, now_ms);
-	if (l->rounds > 0 && s->probe)
-		doubt_older(l, s);
-	l->rounds = 0;
-	lanes_doubt_over(l);
-	l->retry_ms = 0;
-	l->alive_ms = now_ms;
-	backoff_reset(&l->backoff);
-	/* What this exchange carried and nobody acknowledged is lost. */
-	s->restart = session_lane_pending(l->session, lane);
-	if (l->closing)
-		l->over = true;
-	else if (l->state != LANES_UP && !l->need_hello)
-		lanes_set_state(l, LANES_UP, "the gateway answers again");
-}
-
-void lanes_failed(struct lanes *l, unsigned slot, const char *why,
-    uint64_t now_ms)
-{
-	struct slot *s = &l->slot[slot];
-
-	l->stats.failed++;
-	s->restart = true;
-	l->path[s->path].ready_ms = 0;
-	if (l->closing)
-		l->over = true;
-	if (l->rounds > 0 && s->start_ms < l->round_ms)
-		return;
-	l->rounds++;
-	l->round_ms = now_ms;
-	if (l->rounds == 1) {	/* once more at once, on a fresh connection */
-		l->failing_ms = now_ms;
-		return;
-	}
-	lanes_wait(l, now_ms);
-	/* A moment of trouble is not worth sending Notes elsewhere for. */
-	if (now_ms - l->failing_ms >= LANES_DOWN_MS)
-		lanes_set_state(l, LANES_DOWN, why);
-}
-
-/* The body was too large for something on the way: remember, and halve. */
-static bool too_large(struct lanes *l, const struct slot *s, unsigned status,
-    uint64_t now_ms)
-{
-	if (s->body_len <= BODY_MIN || (status != 413 && status != 404))
-		return false;
-	/* The gateway's own 404 is followed by a hello; then it knows us. */
-	if (status == 404 && now_ms - l->hello_ms >= HELLO_AGAIN_MS)
-		return false;
-	l->body_max = (uint32_t)(s->body_len / 2);
-	if (l->body_max < BODY_MIN)
-		l->body_max = BODY_MIN;
-	return status == 413;
-}
-
-static void ended_badly(struct lanes *l, unsigned lane,
-    enum lanes_result result, unsigned status, const char *detail,
-    uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane];
-	char why[256];
-
-	if (result == LANES_STATUS && too_large(l, s, status, now_ms)) {
-		s->restart = true;
-		return;
-	}
-	if (result != LANES_DONE)
-		learn_hold(l, s, false, status == 504, now_ms);
-	if (result == LANES_STATUS && status == 404) {
-		s->restart = true;
-		l->stats.failed++;
-		if (l->closing)
-			l->over = true;
-		/* It says nothing of the keys that were made meanwhile. */
-		if (s->start_ms < l->hello_ms)
-			return;
-		/* It does not know us, or we have reached another. */
-		l->need_hello = true;
-		if (now_ms - l->hello_ms < HELLO_AGAIN_MS)
-			lanes_wait(l, now_ms);
-		return;
-	}
-	if (result == LANES_DONE)
-		snprintf(why, sizeof(why), s->records > 0 ?
-		    "the gateway's answers are cut short on the way" :
-		    "something else answers in the gateway's place: a captive "
-		    "portal or a proxy?");
-	else if (result == LANES_STATUS)
-		snprintf(why, sizeof(why), "the gateway cannot be reached "
-		    "(HTTP %u)", status);
-	else
-		snprintf(why, sizeof(why), "%s", detail);
-	lanes_failed(l, lane, why, now_ms);
-}
-
-void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
-    unsigned http_status, const char *detail, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[slot];
-
-	if (!s->busy)
-		return;
-	release_body(s);
-	l->active_ms = now_ms;
-	if (result != LANES_FAILED)
-		lanes_heard(l, s, now_ms);
-	if (slot > LANES_HELLO)		/* its lane has gone on without it */
-		;
-	else if (slot == LANES_HELLO)
-		lanes_hello_ended(l, result, http_status, detail, now_ms);
-	else if (result == LANES_DONE && s->ended && !s->bad)
-		succeeded(l, slot, now_ms);
-	else
-		ended_badly(l, slot, result, http_status, detail, now_ms);
-	l->ops->on_wake(l->ctx);
-}
-
-void lanes_cancel_all(struct lanes *l)
-{
-	for (unsigned i = 0; i < LANES_SLOTS; i++)
-		if (l->slot[i].busy)
-			cancel(l, i);
 }

@@ -197,7 +197,7 @@ inline forget(q)
 	x[q].begun = false
 }
 
-/* ---- the client: common/lanes.c, lanes_io.c, lanes_hello.c --------------- */
+/* ---- the client: common/lanes*.c ---------------------------------------- */
 
 typedef slot {
 	byte no;		/* of its last exchange */
