@@ -135,8 +135,6 @@ static int take_ack(struct session *s, struct frame *f, uint64_t now_ms)
 		return broken(s, "acknowledges a record that was never sent");
 	while (n < FRAME_ACK_RANGES_MAX && frame_ack_next(f, &ack[n]))
 		n++;
-	if (f->u.ack.largest > s->acked_number)
-		s->acked_number = f->u.ack.largest;
 	sent_acked(&s->sent, ack, n, on_item_acked, s);
 	if (s->sent.flight == flight)
 		return 0;

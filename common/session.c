@@ -155,11 +155,6 @@ uint64_t session_sent_number(const struct session *s)
 	return s->last_number;
 }
 
-uint64_t session_acked_number(const struct session *s)
-{
-	return s->acked_number;
-}
-
 bool session_owes_ack(const struct session *s)
 {
 	return s->owes_ack && (s->owes_end || s->owed >= SESSION_OWED_MAX);

@@ -250,12 +250,8 @@ void session_path_changed(struct session *s);
 /* Nothing queued, unacknowledged or unread anywhere, no stream open. */
 bool session_is_idle(const struct session *s);
 
-/*
- * The highest record number sent, and the highest that was acknowledged;
- * 0 before the first.
- */
+/* The highest record number sent; 0 before the first. */
 uint64_t session_sent_number(const struct session *s);
-uint64_t session_acked_number(const struct session *s);
 
 /* Put CLOSE into what is sent next; streams are reset locally, on_reset. */
 void session_close(struct session *s, uint64_t code, const char *text);

@@ -74,7 +74,6 @@ struct session {
 	bool owes_end;		/* and among them an end of stream, or a RESET */
 	uint64_t ack_ms;	/* when the last ACK was sent */
 	uint64_t last_number;	/* the highest we sealed */
-	uint64_t acked_number;	/* the highest of ours that arrived there */
 	bool sealed_any;
 	struct sent sent;
 	struct cwnd cwnd;

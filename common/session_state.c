@@ -115,7 +115,6 @@ static void put_numbers(struct state_out *o, const struct session *s)
 	state_put_bool(o, s->owes_end);
 	state_put_age(o, s->ack_ms);
 	state_put(o, s->last_number);
-	state_put(o, s->acked_number);
 	state_put_bool(o, s->sealed_any);
 }
 
@@ -130,7 +129,6 @@ static void get_numbers(struct state_in *in, struct session *s)
 	s->owes_end = state_get_bool(in);
 	s->ack_ms = state_get_at(in);
 	s->last_number = state_get(in, WIRE_VARINT_MAX);
-	s->acked_number = state_get(in, s->last_number);
 	s->sealed_any = state_get_bool(in);
 }
 
