@@ -32,11 +32,11 @@ uint64_t lanes_patience(const struct lanes *l)
  */
 static uint64_t due_at(const struct lanes *l, const struct slot *s)
 {
-	uint64_t from = s->heard_ms, wait = lanes_patience(l) <<
-	    l->doubt_shift;
+	uint64_t from = s->heard_ms, wait;
 
 	if (!s->busy || (s->holding && !s->answered && s->due_ms == 0))
 		return UINT64_MAX;
+	wait = lanes_patience(l) << l->doubt_shift;
 	if (s->due_ms > from)
 		from = s->due_ms;
 	if (l->heard_ms > from)		/* the path is there */

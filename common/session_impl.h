@@ -31,6 +31,7 @@ struct stream {
 	bool is_open;		/* OPEN was sent or has arrived */
 	bool is_released;	/* nobody holds the handle */
 	bool is_blocked;	/* on_writable is awaited */
+	struct stream *asking_prev, *asking_next; /* in the order of asked_ms */
 	bool is_asking;		/* we sent the last byte, not the peer */
 	bool is_excused;	/* this question is not timed */
 	uint64_t asked_ms;	/* when it was sent */
@@ -84,6 +85,7 @@ struct session {
 	struct stream *ready;		/* the one whose turn it is; a ring */
 	unsigned stream_count;
 	unsigned blocked_count;
+	struct stream *asking, *asking_last;	/* those with a question */
 	unsigned asking_count;
 	/* How long answers take, as in RFC 6298; 0: none has come. */
 	uint64_t answer_ms, answer_var_ms;

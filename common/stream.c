@@ -151,19 +151,45 @@ void stream_set_blocked(struct stream *st, bool blocked)
 
 void stream_forget_question(struct stream *st)
 {
+	struct session *s = st->s;
+
 	if (!st->is_asking)
 		return;
 	st->is_asking = st->is_excused = false;
-	st->s->asking_count--;
+	if (st->asking_prev != NULL)
+		st->asking_prev->asking_next = st->asking_next;
+	else
+		s->asking = st->asking_next;
+	if (st->asking_next != NULL)
+		st->asking_next->asking_prev = st->asking_prev;
+	else
+		s->asking_last = st->asking_prev;
+	s->asking_count--;
 }
 
 void stream_asked(struct stream *st, uint64_t now_ms)
 {
+	struct session *s = st->s;
+	struct stream *before = s->asking_last;
+
 	if (st->is_asking)
 		return;
 	st->is_asking = true;
 	st->asked_ms = now_ms;
-	st->s->asking_count++;
+	/* The last one, but for what is imported. */
+	while (before != NULL && before->asked_ms > now_ms)
+		before = before->asking_prev;
+	st->asking_prev = before;
+	st->asking_next = before != NULL ? before->asking_next : s->asking;
+	if (before != NULL)
+		before->asking_next = st;
+	else
+		s->asking = st;
+	if (st->asking_next != NULL)
+		st->asking_next->asking_prev = st;
+	else
+		s->asking_last = st;
+	s->asking_count++;
 }
 
 /* RFC 6298, section 2, in milliseconds. */
@@ -192,21 +218,18 @@ void stream_answered(struct stream *st, uint64_t now_ms)
 
 uint64_t session_overdue_at(const struct session *s)
 {
-	const struct stream *st;
-	uint64_t oldest = UINT64_MAX, wait = s->answer_ms +
-	    4 * s->answer_var_ms;
+	const struct stream *st = s->asking;
+	uint64_t wait = s->answer_ms + 4 * s->answer_var_ms;
 
-	if (s->asking_count == 0 || s->answer_ms == 0)
+	while (st != NULL && (st->is_excused || st->burst > STREAM_BULK_BYTES))
+		st = st->asking_next;
+	if (st == NULL || s->answer_ms == 0)
 		return UINT64_MAX;
-	for (st = s->streams; st != NULL; st = st->next)
-		if (st->is_asking && !st->is_excused &&
-		    st->burst <= STREAM_BULK_BYTES && st->asked_ms < oldest)
-			oldest = st->asked_ms;
 	if (wait < s->answer_ms + s->answer_ms / 2)
 		wait = s->answer_ms + s->answer_ms / 2;
 	if (wait < s->answer_ms + PATIENCE_MIN_MS)
 		wait = s->answer_ms + PATIENCE_MIN_MS;
-	return oldest == UINT64_MAX ? oldest : oldest + wait;
+	return st->asked_ms + wait;
 }
 
 uint64_t session_give_patience(struct session *s)
@@ -214,10 +237,10 @@ uint64_t session_give_patience(struct session *s)
 	uint64_t oldest = UINT64_MAX;
 	struct stream *st;
 
-	for (st = s->streams; st != NULL; st = st->next) {
-		if (st->is_asking && !st->is_excused && st->asked_ms < oldest)
+	for (st = s->asking; st != NULL; st = st->asking_next) {
+		if (!st->is_excused && st->asked_ms < oldest)
 			oldest = st->asked_ms;
-		st->is_excused = st->is_asking;
+		st->is_excused = true;
 	}
 	return oldest;
 }
@@ -230,6 +253,14 @@ uint64_t stream_pool_share(const struct stream *st)
 	uint64_t initial = st->s->cfg.initial_window;
 
 	return granted > initial ? granted - initial : 0;
+}
+
+/* Its share of the pool was `before`, and has changed. */
+static void charge_pool(struct stream *st, uint64_t before)
+{
+	st->s->pool_used += stream_pool_share(st);
+	st->s->pool_used -= before;
+	session_account(st->s);
 }
 
 void stream_destroy(struct stream *st)
@@ -427,9 +458,8 @@ static unsigned wide_streams(const struct session *s)
 static uint64_t fair_window(struct stream *st)
 {
 	struct session *s = st->s;
-	uint64_t others = s->pool_used - stream_pool_share(st);
-	uint64_t shared = budget_room(s->cfg.budget);
-	uint64_t has = stream_pool_share(st), share;
+	uint64_t has = stream_pool_share(st), others = s->pool_used - has;
+	uint64_t shared = budget_room(s->cfg.budget), share;
 
 	if (st->used >= st->window / 8 && st->window < s->cfg.window_max) {
 		st->used = 0;
@@ -458,9 +488,7 @@ void stream_consume(struct stream *st, size_t n)
 	st->used += n;
 	s->consumed += n;
 	st->consumed_at = s->consumed;
-	s->pool_used += stream_pool_share(st);
-	s->pool_used -= before;
-	session_account(s);
+	charge_pool(st, before);
 	if (st->in.has_fin)
 		return;
 	if (st->window_queued)
@@ -471,9 +499,7 @@ void stream_consume(struct stream *st, size_t n)
 		return;
 	before = stream_pool_share(st);
 	st->in.limit = st->in.read + window;
-	s->pool_used += stream_pool_share(st);
-	s->pool_used -= before;
-	session_account(s);
+	charge_pool(st, before);
 	st->window_queued = true;
 	stream_update(st);
 }
@@ -549,8 +575,7 @@ void stream_reset(struct stream *st, uint64_t code)
 	sendq_init(&st->out, &s->pool, 0);
 	recvq_fini(&st->in);
 	recvq_init(&st->in, &s->pool, 0);
-	s->pool_used -= before;
-	session_account(s);
+	charge_pool(st, before);
 	stream_update(st);
 }
 

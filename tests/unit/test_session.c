@@ -922,6 +922,54 @@ static void test_less_than_a_head_is_no_record(void)
 	teardown();
 }
 
+/* A question on a new stream, at this time; its other end. */
+static struct stream *ask(uint64_t at_ms)
+{
+	struct stream *st = open_stream(NULL);
+
+	now_ms = at_ms;
+	CU_ASSERT_EQUAL(stream_write(st, "question", 8), 8);
+	move(&client, &gateway);
+	return gateway.accepted;
+}
+
+static void answer(struct stream *st, uint64_t at_ms)
+{
+	now_ms = at_ms;
+	CU_ASSERT_EQUAL(stream_write(st, "answer", 6), 6);
+	move(&gateway, &client);
+}
+
+/* Answers take 100 ms here: a question is overdue after 300. */
+static void test_the_oldest_question_without_an_answer_counts(void)
+{
+	struct stream *first, *second, *third;
+	const uint64_t t = 10000, answers = 100, overdue = 300;
+
+	setup(NULL);
+	CU_ASSERT_EQUAL(session_overdue_at(client.s), UINT64_MAX);
+	answer(ask(t - answers), t);
+	CU_ASSERT_EQUAL(session_overdue_at(client.s), UINT64_MAX);
+	first = ask(t + 10);
+	second = ask(t + 20);
+	third = ask(t + 30);
+	CU_ASSERT_EQUAL(session_asking(client.s), 3);
+	CU_ASSERT_EQUAL(session_overdue_at(client.s), t + 10 + overdue);
+	CU_ASSERT_EQUAL(session_give_patience(client.s), t + 10);
+	CU_ASSERT_EQUAL(session_overdue_at(client.s), UINT64_MAX);
+	(void)ask(t + 40);
+	(void)ask(t + 50);
+	answer(second, t + 60);
+	answer(third, t + 60);
+	answer(first, t + 60);
+	CU_ASSERT_EQUAL(session_asking(client.s), 2);
+	CU_ASSERT_EQUAL(session_overdue_at(client.s), t + 40 + overdue);
+	answer(gateway.accepted, t + 60);
+	CU_ASSERT_EQUAL(session_asking(client.s), 1);
+	CU_ASSERT_EQUAL(session_give_patience(client.s), t + 40);
+	teardown();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -975,6 +1023,8 @@ int main(void)
 		    test_less_than_a_head_is_no_record },
 		{ "a budget bounds both directions",
 		    test_a_budget_bounds_both_directions },
+		{ "the oldest question without an answer counts",
+		    test_the_oldest_question_without_an_answer_counts },
 		{ "a million old records do nothing",
 		    test_a_million_old_records_do_nothing },
 		{ NULL, NULL }

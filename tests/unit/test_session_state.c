@@ -258,6 +258,7 @@ static void check_same(const struct session *a, const struct session *b)
 	CU_ASSERT_EQUAL(memcmp(&x, &y, sizeof(x)), 0);
 	CU_ASSERT_EQUAL(session_backlog(a), session_backlog(b));
 	CU_ASSERT_EQUAL(session_asking(a), session_asking(b));
+	CU_ASSERT_EQUAL(session_overdue_at(a), session_overdue_at(b));
 	CU_ASSERT_EQUAL(session_owes_ack(a), session_owes_ack(b));
 	CU_ASSERT_EQUAL(session_window(a), session_window(b));
 	CU_ASSERT_EQUAL(session_sent_number(a), session_sent_number(b));
