@@ -34,12 +34,6 @@ struct takeover {
 	struct listen_given given;
 };
 
-/* There is one at most, at the start of the process. */
-static struct takeover *pending(struct gateway *gw)
-{
-	return gw->takeover;
-}
-
 int gateway_takeover_begin(struct gateway *gw)
 {
 	const char *fd = getenv(HANDOVER_ENV);
@@ -153,7 +147,7 @@ static int get_key_and_sockets(struct takeover *t, struct noise_keys *keys)
 int gateway_takeover_receive(struct gateway *gw, struct noise_keys *keys,
     char why[GATEWAY_WHY_MAX])
 {
-	struct takeover *t = pending(gw);
+	struct takeover *t = gw->takeover;
 	struct handover_message hello = handover_text(HANDOVER_HELLO,
 	    PACKAGE_VERSION);
 	char what[STATE_WHY_MAX];
@@ -202,7 +196,7 @@ static int get_route(struct gateway *gw, struct state_in *body)
 
 int gateway_takeover_import(struct gateway *gw, char why[GATEWAY_WHY_MAX])
 {
-	struct state_in all = pending(gw)->state, body;
+	struct state_in all = gw->takeover->state, body;
 	enum state_type type;
 	int rc = 0;
 
@@ -233,7 +227,7 @@ static void release(struct gateway *gw)
 
 int gateway_takeover_finish(struct gateway *gw, char why[GATEWAY_WHY_MAX])
 {
-	struct takeover *t = pending(gw);
+	struct takeover *t = gw->takeover;
 	struct handover_message m = { .type = HANDOVER_TAKEN };
 	struct gate_stats stats;
 	int rc = handover_send(t->socket, &m, -1, WAIT_MS);

@@ -141,17 +141,13 @@ static void pass_on_signals(pid_t to)
 
 /* ---- handing over ----------------------------------------------------- */
 
-struct memory_file {
-	int fd;
-};
-
 static int sink(void *ctx, const void *data, size_t len)
 {
-	struct memory_file *m = ctx;
+	const int *memory = ctx;
 	const uint8_t *p = data;
 
 	while (len > 0) {
-		ssize_t n = write(m->fd, p, len);
+		ssize_t n = write(*memory, p, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -172,25 +168,24 @@ static void put_key(struct state_out *o, const struct noise_keys *keys)
 }
 
 /* The whole state into the file; then nobody can change it. */
-static int write_state(struct gateway *gw, struct memory_file *m,
-    struct fds *fds, uint64_t *bytes)
+static int write_state(struct gateway *gw, int memory, struct fds *fds,
+    uint64_t *bytes)
 {
 	struct state_out o;
 	int rc;
 
 	router_settle(gw->router);
-	state_begin(&o, sink, m, net_now_ms(&gw->loop));
+	state_begin(&o, sink, &memory, net_now_ms(&gw->loop));
 	put_key(&o, gate_keys(gw->gate));
 	listen_export(gw->listens, gw->listen_count, &o, fds);
 	gate_export(gw->gate, &o);
 	router_export(gw->router, &o, fds);
-	*bytes = o.bytes;
 	rc = state_finish(&o);
 	*bytes = o.bytes;
 	if (rc == 0)
 		rc = fds->rc;
-	if (rc == 0 && fcntl(m->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW |
-	    F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+	if (rc == 0 && fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK |
+	    F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
 		rc = ERR_IO;
 	return rc;
 }
@@ -204,14 +199,14 @@ static uint64_t time_to_take(const struct upgrade *u, uint64_t bytes)
 }
 
 /* Send it and wait for the answer, which is TAKEN if all is well. */
-static int send_state(struct upgrade *u, const struct memory_file *m,
-    const struct fds *fds, uint64_t bytes, struct handover_message *answer)
+static int send_state(struct upgrade *u, int memory, const struct fds *fds,
+    uint64_t bytes, struct handover_message *answer)
 {
 	uint64_t wait_ms = time_to_take(u, bytes);
 	struct handover_message state = {
 		.type = HANDOVER_STATE, .a = bytes, .b = fds->count,
 	};
-	int rc = handover_send(u->socket, &state, m->fd, wait_ms);
+	int rc = handover_send(u->socket, &state, memory, wait_ms);
 
 	if (rc == 0)
 		rc = handover_send_fds(u->socket, fds, wait_ms);
@@ -224,19 +219,19 @@ static int send_state(struct upgrade *u, const struct memory_file *m,
  * The moment at which everything changes hands is when GO has been sent. What
  * is wrong before is told in why.
  */
-static int give(struct upgrade *u, struct memory_file *m, struct fds *fds,
+static int give(struct upgrade *u, int memory, struct fds *fds,
     uint64_t *bytes, char why[HANDOVER_TEXT_MAX])
 {
 	struct handover_message answer = { .type = HANDOVER_FAILED };
 	struct handover_message go = { .type = HANDOVER_GO };
-	int rc = write_state(u->gw, m, fds, bytes);
+	int rc = write_state(u->gw, memory, fds, bytes);
 
 	if (rc != 0) {
 		snprintf(why, HANDOVER_TEXT_MAX, "the state cannot be "
 		    "written: %s", err_text(rc));
 		return rc;
 	}
-	rc = send_state(u, m, fds, *bytes, &answer);
+	rc = send_state(u, memory, fds, *bytes, &answer);
 	if (rc == 0 && answer.type == HANDOVER_TAKEN)
 		rc = handover_send(u->socket, &go, -1, TAKE_MS);
 	else if (rc == 0)
@@ -276,21 +271,21 @@ static void hand_over(struct upgrade *u)
 {
 	struct gateway *gw = u->gw;
 	struct sigaction saved[HELD_COUNT];
-	struct memory_file m;
 	struct fds fds = { 0 };
 	struct gate_stats stats;
 	char why[HANDOVER_TEXT_MAX];
 	uint64_t bytes;
-	int rc;
+	int memory, rc;
 
 	u->frozen_ns = uv_hrtime();
 	endpoint_free(gw->endpoint);	/* cuts what has not ended */
 	gw->endpoint = NULL;
 	gate_get_stats(gw->gate, &stats);
 	hold_signals(saved);
-	m.fd = memfd_create("nrpc-gateway", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (m.fd >= 0) {
-		rc = give(u, &m, &fds, &bytes, why);
+	memory = memfd_create("nrpc-gateway", MFD_CLOEXEC |
+	    MFD_ALLOW_SEALING);
+	if (memory >= 0) {
+		rc = give(u, memory, &fds, &bytes, why);
 	} else {
 		rc = ERR_IO;
 		snprintf(why, sizeof(why), "no memory file: %s",
@@ -301,8 +296,8 @@ static void hand_over(struct upgrade *u)
 	for (size_t i = 0; i < HELD_COUNT; i++)
 		(void)sigaction(held_numbers[i], &saved[i], NULL);
 	pass_on_signals(getpid());
-	if (m.fd >= 0)
-		close(m.fd);
+	if (memory >= 0)
+		close(memory);
 	fds_fini(&fds, false);
 	uv_update_time(&gw->loop);
 	fail(u, why);
