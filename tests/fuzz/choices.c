@@ -51,6 +51,15 @@ uint64_t choose_number(struct choices *c)
 	}
 }
 
+uint64_t choose_time(struct choices *c, unsigned n, uint64_t now_ms,
+    uint64_t due_ms)
+{
+	if (choose_chance(c, n) && due_ms != UINT64_MAX && due_ms > now_ms)
+		return due_ms;
+	return now_ms + (choose_chance(c, 12) ? choose_below(c, 1000000) :
+	    choose_below(c, 200));
+}
+
 void choices_seeds(void (*add)(const uint8_t *data, size_t len))
 {
 	uint8_t seed[SEED_MAX];

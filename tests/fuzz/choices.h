@@ -26,6 +26,10 @@ bool choose_chance(struct choices *c, unsigned n);
 /* Any number that a varint can hold, small and very large ones mostly. */
 uint64_t choose_number(struct choices *c);
 
+/* A later time: for n of 256 due_ms, if that is to come; else any. */
+uint64_t choose_time(struct choices *c, unsigned n, uint64_t now_ms,
+    uint64_t due_ms);
+
 /*
  * Inputs of noise for fuzz_seeds(): where every byte is a choice, they reach
  * far.

@@ -397,13 +397,7 @@ static void operate(void)
 
 static void pass_time(void)
 {
-	uint64_t at = gate_deadline(gate);
-
-	if (choose_chance(&in, 100) && at != UINT64_MAX && at > now_ms)
-		now_ms = at;
-	else
-		now_ms += choose_chance(&in, 12) ? choose_below(&in, 1000000) :
-		    choose_below(&in, 200);
+	now_ms = choose_time(&in, 100, now_ms, gate_deadline(gate));
 	run();
 }
 

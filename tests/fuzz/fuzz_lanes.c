@@ -322,13 +322,7 @@ static void disturb(void)
 
 static void pass_time(void)
 {
-	uint64_t at = lanes_deadline(lanes);
-
-	if (choose_chance(&in, 140) && at != UINT64_MAX && at > now_ms)
-		now_ms = at;
-	else
-		now_ms += choose_chance(&in, 12) ? choose_below(&in, 1000000) :
-		    choose_below(&in, 200);
+	now_ms = choose_time(&in, 140, now_ms, lanes_deadline(lanes));
 	run();
 }
 
