@@ -43,7 +43,7 @@ coverage:
 # In the directory that this makes.
 coverage-run: $(check_LIBRARIES) $(unit_tests) tests/sim/sim
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(unit_tests) $(sim_tests)"
-.PHONY: coverage coverage-run
+.PHONY: bench bench-growth bench-memory check-valgrind coverage coverage-run
 
 EXTRA_DIST += tests/coverage.sh
 clean-local:

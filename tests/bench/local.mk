@@ -45,7 +45,6 @@ EXTRA_DIST += \
 
 # The tunnel beside raw TCP and other tunnels; as root. About 40 minutes, or
 # make bench BENCH_ARGS=--quick
-.PHONY: bench bench-growth bench-memory
 bench: $(bench_programs) $(bin_PROGRAMS) $(sbin_PROGRAMS)
 	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
 		$(srcdir)/tests/bench/bench.py $(BENCH_ARGS)

@@ -75,4 +75,3 @@ check-valgrind: $(check_LIBRARIES) $(unit_tests)
 	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS="$(unit_tests)" \
 	    LOG_COMPILER="$(VALGRIND) --quiet --error-exitcode=99 \
 	    --leak-check=full --show-leak-kinds=definite,possible"
-.PHONY: check-valgrind
