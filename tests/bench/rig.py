@@ -100,8 +100,7 @@ class Rig(harness.World):
             "http2": " http2" if self.http == "2" else "",
             "ca": self.directory / "ca",
             "upstream": upstream, "location": location})
-        return self._keep(harness.Nginx(at, at / "nginx.conf",
-                                        self.nginx_port))
+        return self._keep(harness.Nginx(at, self.web_address, self.nginx_port))
 
     def fleet(self, sessions, *options, name="fleet"):
         text = self.conf.read_text().replace("log_level = info",
