@@ -174,17 +174,23 @@ static unsigned free_lane(const struct lanes *l)
 	return SESSION_LANES;
 }
 
-/* A free lane for a body of bulk, with some of the others left over. */
+/*
+ * A free lane for a body of bulk, with some of the others left over; where
+ * there are few, half of them may be held, and bulk still needs one.
+ */
 static unsigned free_bulk_lane(const struct lanes *l)
 {
-	unsigned lane, free = 0, n = lanes_usable(l);
+	unsigned lane, free = 0, n = lanes_usable(l), spare = n / 3;
+
+	if (spare > LANES_QUICK)
+		spare = LANES_QUICK;
 
 	for (lane = SESSION_BULK_LANE; lane < n; lane++)
 		if (!l->slot[lane].busy)
 			return lane;
-	for (lane = 0; lane < n && free <= LANES_QUICK; lane++)
+	for (lane = 0; lane < n && free <= spare; lane++)
 		free += !l->slot[lane].busy;
-	return free > LANES_QUICK ? free_lane(l) : SESSION_LANES;
+	return free > spare ? free_lane(l) : SESSION_LANES;
 }
 
 /* A lane that failed runs again: that is how losses are found out. */

@@ -151,11 +151,14 @@ static uint64_t with_heads(uint64_t n)
 
 /*
  * The window is cut into a few bodies, so that the path always has the next
- * one; a window that is almost used up makes no crumbs.
+ * one; a window that is almost used up makes no crumbs. Where there are few
+ * lanes, about half of them have to fill it.
  */
 uint64_t lanes_bulk_body(const struct lanes *l)
 {
-	uint64_t want = session_window(l->session) / BULK_BODIES;
+	unsigned n = lanes_usable(l);
+	uint64_t want = session_window(l->session) /
+	    (n < BULK_BODIES ? n / 2 : BULK_BODIES);
 	uint64_t room = session_bulk_room(l->session);
 
 	if (want < LANES_BODY_MIN)

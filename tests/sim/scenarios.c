@@ -150,6 +150,20 @@ static void upload_uses_the_path_on_http2(struct world *w)
 	transfer(w, BULK, 0, 3000);
 }
 
+static void upload_over_two_connections(struct world *w)
+{
+	w->client.lanes = 2;
+	w->faults.path.up_rate = 10000000;
+	transfer(w, BULK, 0, 5000);
+}
+
+static void upload_over_three_connections(struct world *w)
+{
+	w->client.lanes = 3;
+	w->faults.path.up_rate = 10000000;
+	transfer(w, BULK, 0, 5000);
+}
+
 static void idle_costs_three_exchanges_a_minute(struct world *w)
 {
 	uint64_t posts;
@@ -269,6 +283,9 @@ static const struct scenario basic[] = {
 	    transaction_beside_upload },
 	{ "a download uses the rate of the path", download_uses_the_path },
 	{ "an upload uses the rate of the path", upload_uses_the_path },
+	{ "an upload over two connections goes on beside a request that is held",
+	    upload_over_two_connections },
+	{ "an upload over three does", upload_over_three_connections },
 	{ "an upload on HTTP/2 uses the rate of the path",
 	    upload_uses_the_path_on_http2 },
 	{ "an idle session costs at most three exchanges a minute",
