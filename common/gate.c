@@ -36,6 +36,7 @@ int gate_new(struct gate **out, const struct gate_config *c,
 		return ERR_NOMEM;
 	g->cfg = *c;
 	g->budget.max = c->max_memory;
+	g->budget.on_full = gate_device_full;
 	g->ops = ops;
 	g->ctx = ctx;
 	*out = g;
@@ -64,6 +65,32 @@ void gate_reconfigure(struct gate *g, const struct gate_config *c)
 	g->cfg.keys = keys;
 	g->budget.max = c->max_memory;
 	crypto_wipe(&keys, sizeof(keys));
+}
+
+const char *gate_limit_name(enum gate_limit limit)
+{
+	switch (limit) {
+	case GATE_LIMIT_SESSIONS:
+		return "max_sessions";
+	case GATE_LIMIT_DEVICE_SESSIONS:
+		return "max_device_sessions";
+	case GATE_LIMIT_STREAMS:
+		return "max_streams";
+	case GATE_LIMIT_DEVICE_MEMORY:
+		return "max_device_memory";
+	case GATE_LIMIT_MEMORY:
+		return "max_memory";
+	case GATE_LIMITS:
+		break;
+	}
+	return "unknown";
+}
+
+void gate_limit(struct gate *g, enum gate_limit limit, uint64_t value,
+    const uint8_t key[32], const uint8_t *id)
+{
+	if (g->ops->on_limit != NULL)
+		g->ops->on_limit(g->ctx, limit, value, key, id);
 }
 
 void gate_note(struct gate *g, const char *fmt, ...)
@@ -163,6 +190,7 @@ void gate_session_confirm(struct gate_session *gs)
 		return;
 	list_remove(gs);
 	gs->confirmed = true;
+	gs->g->stats.begun++;
 	list_append(gs);
 	session_ping(gs->session);	/* how far away is it? */
 	gs->g->ops->on_session(gs->g->ctx, gs, gs->device);
@@ -262,6 +290,16 @@ fail:
 	return rc;
 }
 
+static void add_records(struct gate_stats *stats,
+    const struct gate_session *gs)
+{
+	struct session_stats s;
+
+	session_get_stats(gs->session, &s);
+	stats->records_in += s.records_in;
+	stats->records_out += s.records_out;
+}
+
 void gate_session_free(struct gate_session *gs)
 {
 	struct gate *g = gs->g;
@@ -279,6 +317,7 @@ void gate_session_free(struct gate_session *gs)
 		at = &(*at)->bucket_next;
 	*at = gs->bucket_next;
 	list_remove(gs);
+	add_records(&g->stats, gs);
 	g->session_count--;
 	session_close_streams(gs->session, STREAM_SESSION_LOST);
 	session_free(gs->session);
@@ -412,11 +451,15 @@ void gate_drain(struct gate *g)
 
 void gate_get_stats(const struct gate *g, struct gate_stats *out)
 {
+	const struct gate_list *lists[] = { &g->live, &g->fresh, &g->ended };
 	const struct gate_session *gs;
 	struct session_stats s;
 
 	*out = g->stats;
 	out->memory = g->budget.used;
+	for (size_t i = 0; i < 3; i++)
+		for (gs = lists[i]->head; gs != NULL; gs = gs->next)
+			add_records(out, gs);
 	for (gs = g->live.head; gs != NULL; gs = gs->next) {
 		session_get_stats(gs->session, &s);
 		out->sessions++;

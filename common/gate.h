@@ -21,6 +21,19 @@ struct gate;
 struct gate_session;
 struct gate_exchange;
 
+/* The caps that the gate keeps. */
+enum gate_limit {
+	GATE_LIMIT_SESSIONS,
+	GATE_LIMIT_DEVICE_SESSIONS,
+	GATE_LIMIT_STREAMS,		/* of one session */
+	GATE_LIMIT_DEVICE_MEMORY,
+	GATE_LIMIT_MEMORY,
+	GATE_LIMITS
+};
+
+/* As the setting is called: "max_sessions". */
+const char *gate_limit_name(enum gate_limit limit);
+
 struct gate_ops {
 	/*
 	 * May the holder of this key come in? HELLO_CREATED for yes, with
@@ -39,13 +52,20 @@ struct gate_ops {
 	    const char *name, size_t name_len);
 	/* gate_run has something to do: call it soon. Only take note. */
 	void (*on_wake)(void *ctx);
-	/* A cap was reached, or a hello refused: one line for the log. */
+	/* A hello was refused: one line for the log. */
 	void (*on_note)(void *ctx, const char *line);
 	/*
 	 * A whole hello is there: may it cost us the key agreement? False: it is
 	 * refused like everything that is none. NULL: always.
 	 */
 	bool (*may_hello)(void *ctx);
+	/*
+	 * A cap of this value was reached by the device with this key; id is
+	 * the session's, or NULL. Called from within stream_* too: must only
+	 * take note. NULL: nobody wants to know.
+	 */
+	void (*on_limit)(void *ctx, enum gate_limit limit, uint64_t value,
+	    const uint8_t key[32], const uint8_t *id);
 };
 
 struct gate_config {
@@ -154,10 +174,17 @@ void gate_drain(struct gate *g);
 void gate_let_go(struct gate *g, bool let_go);
 
 struct gate_stats {
+	/* Now: */
 	unsigned sessions, streams, exchanges, held;
+	uint64_t memory;		/* bytes that count for max_memory */
+	/* In all, of the program before an upgrade too: */
 	uint64_t hellos, refused, bytes_in, bytes_out;
 	uint64_t limited;		/* hellos that may_hello turned away */
-	uint64_t memory;		/* bytes that count for max_memory */
+	/* In all; what is over only since the upgrade: */
+	uint64_t records_in, records_out;
+	/* Since the upgrade: */
+	uint64_t begun, resumed;	/* sessions: confirmed, on fresh keys */
+	uint64_t requests;
 };
 void gate_get_stats(const struct gate *g, struct gate_stats *out);
 

@@ -3,6 +3,7 @@
 
 #include "common/gate_impl.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,15 @@ struct gate_device *gate_device_find(struct gate *g, const uint8_t key[32])
 	return d;
 }
 
+void gate_device_full(struct budget *b, struct budget *by)
+{
+	const struct gate_device *d = (const struct gate_device *)
+	    ((const char *)by - offsetof(struct gate_device, budget));
+
+	gate_limit(d->g, b == by ? GATE_LIMIT_DEVICE_MEMORY :
+	    GATE_LIMIT_MEMORY, b->max, d->key, NULL);
+}
+
 static struct gate_device *add(struct gate *g, const uint8_t key[32])
 {
 	struct gate_device *d = calloc(1, sizeof(*d));
@@ -33,7 +43,9 @@ static struct gate_device *add(struct gate *g, const uint8_t key[32])
 	if (d == NULL)
 		return NULL;
 	memcpy(d->key, key, sizeof(d->key));
+	d->g = g;
 	d->budget.above = &g->budget;
+	d->budget.on_full = gate_device_full;
 	d->bucket_next = *bucket(g, key);
 	*bucket(g, key) = d;
 	return d;

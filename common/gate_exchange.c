@@ -3,7 +3,6 @@
 
 #include "common/gate_impl.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,6 +66,7 @@ int gate_exchange_new(struct gate_exchange **out, struct gate *g,
 	x->state = GATE_READING;
 	memcpy(x->id, id, sizeof(x->id));
 	g->stats.exchanges++;
+	g->stats.requests++;
 	*out = x;
 	return 0;
 }
@@ -143,7 +143,7 @@ static void learn(struct gate_session *gs)
 	}
 }
 
-/* One line for each burst of streams refused for the cap. */
+/* Told once for each record with streams refused for the cap. */
 static void note_refused(struct gate_session *gs)
 {
 	uint64_t refused = session_streams_refused(gs->session);
@@ -151,8 +151,8 @@ static void note_refused(struct gate_session *gs)
 	if (refused == gs->streams_refused)
 		return;
 	gs->streams_refused = refused;
-	gate_note(gs->g, "limit reached limit=max_streams value=%" PRIu64,
-	    session_limits(gs->session)->max_streams);
+	gate_limit(gs->g, GATE_LIMIT_STREAMS,
+	    session_limits(gs->session)->max_streams, gs->key, gs->id);
 }
 
 static void take_record(struct gate_exchange *x, const uint8_t *record,

@@ -27,8 +27,8 @@ static void make_fresh_room(struct gate *g, const uint8_t key[32])
 		max = FRESH_MIN;
 	if (d == NULL || d->fresh < max)
 		return;
-	gate_note(g, "limit reached limit=max_device_sessions value=%u "
-	    "waiting=%u", g->cfg.max_device_sessions, d->fresh);
+	gate_limit(g, GATE_LIMIT_DEVICE_SESSIONS, g->cfg.max_device_sessions,
+	    key, NULL);
 	gate_session_free(gate_device_oldest(d, &g->fresh));
 }
 
@@ -44,8 +44,7 @@ static enum hello_status make_room(struct gate *g, const uint8_t key[32])
 		gate_session_free(g->ended.head);
 	if (g->session_count < g->cfg.max_sessions)
 		return HELLO_CREATED;
-	gate_note(g, "limit reached limit=max_sessions value=%u",
-	    g->cfg.max_sessions);
+	gate_limit(g, GATE_LIMIT_SESSIONS, g->cfg.max_sessions, key, NULL);
 	return HELLO_BUSY;
 }
 
@@ -60,8 +59,8 @@ void gate_hello_confirmed(struct gate_session *gs)
 
 	if (gs->owner->live <= g->cfg.max_device_sessions)
 		return;
-	gate_note(g, "limit reached limit=max_device_sessions value=%u",
-	    g->cfg.max_device_sessions);
+	gate_limit(g, GATE_LIMIT_DEVICE_SESSIONS, g->cfg.max_device_sessions,
+	    gs->key, gs->id);
 	gate_session_close(gate_device_oldest(gs->owner, &g->live),
 	    SESSION_REPLACED, "too many sessions of this device");
 }
@@ -181,6 +180,8 @@ static void admit(struct gate_exchange *x, struct noise *state,
 			note_refused(g, key, status);
 		gs = NULL;
 	}
+	if (status == HELLO_RESUMED)
+		g->stats.resumed++;
 	answer(x, gs, state, h, status);
 }
 

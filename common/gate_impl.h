@@ -14,6 +14,7 @@
 /* A device, for as long as it has sessions: gate_device.c. */
 struct gate_device {
 	struct gate_device *bucket_next;
+	struct gate *g;
 	uint8_t key[32];
 	struct gate_session *sessions;		/* the last used first */
 	unsigned live, fresh, ended;		/* how many of each kind */
@@ -143,11 +144,18 @@ void gate_session_restored(struct gate_session *gs, bool confirmed);
 __attribute__((format(printf, 2, 3)))
 void gate_note(struct gate *g, const char *fmt, ...);
 
+/* A cap was reached: see gate_ops.on_limit. */
+void gate_limit(struct gate *g, enum gate_limit limit, uint64_t value,
+    const uint8_t key[32], const uint8_t *id);
+
 /* gate_device.c */
 struct gate_device *gate_device_find(struct gate *g, const uint8_t key[32]);
 int gate_device_join(struct gate_session *gs);	/* 0 or ERR_NOMEM */
 void gate_device_leave(struct gate_session *gs);
 void gate_device_used(struct gate_session *gs);
+
+/* Budgets' on_full, the gate's and a device's; by is always a device's. */
+void gate_device_full(struct budget *b, struct budget *by);
 
 /* How many of gs' kind (live, fresh or ended) its device has. */
 unsigned *gate_device_count(const struct gate_session *gs);

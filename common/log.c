@@ -197,6 +197,7 @@ const char *log_clean(char *out, size_t out_len, const void *text, size_t len)
 bool log_allow(struct log_limit *l, uint64_t now_ms, unsigned burst,
     uint64_t per_ms, unsigned *suppressed)
 {
+	l->asked++;
 	if (l->used == 0 || now_ms - l->window_start_ms >= per_ms) {
 		l->window_start_ms = now_ms;
 		l->used = 0;

@@ -50,6 +50,7 @@ struct log_limit {
 	uint64_t window_start_ms;
 	unsigned used;
 	unsigned suppressed;
+	uint64_t asked;		/* in all, whatever the answer was */
 };
 bool log_allow(struct log_limit *l, uint64_t now_ms, unsigned burst,
     uint64_t per_ms, unsigned *suppressed);

@@ -64,16 +64,35 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **user,
 	*user = NULL;
 }
 
+static const char *listening_on(const struct listener *l,
+    char out[NET_TEXT_MAX])
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(l->daemon,
+	    MHD_DAEMON_INFO_LISTEN_FD);
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
+
+	if (info == NULL || getsockname(info->listen_fd,
+	    (struct sockaddr *)&sa, &len) != 0)
+		return "-";
+	if (sa.ss_family == AF_UNIX)
+		return "unix";
+	net_text((const struct sockaddr *)&sa, out, NET_TEXT_MAX);
+	return out;
+}
+
 /* libmicrohttpd accepts no more then, and says nothing. */
 static void note_limit(struct listener *l)
 {
+	char address[NET_TEXT_MAX];
 	unsigned suppressed;
 
 	if (++l->connections < l->max_connections ||
 	    !endpoint_log_allow(l->endpoint, LIMIT_CONNECTIONS, &suppressed))
 		return;
-	log_warn("limit reached limit=max_connections value=%u",
-	    l->max_connections);
+	log_warn("limit reached limit=max_connections value=%u listen=%s "
+	    "suppressed=%u", l->max_connections,
+	    listening_on(l, address), suppressed);
 }
 
 static enum MHD_Result on_accept(void *cls, const struct sockaddr *sa,
@@ -333,6 +352,25 @@ int endpoint_reconfigure(struct endpoint *e,
 	e->path = path;
 	e->path_len = strlen(path);
 	return 0;
+}
+
+void endpoint_get_stats(const struct endpoint *e, struct endpoint_stats *out)
+{
+	const struct log_limit *limits = e->limit_logs;
+	const struct listener *l;
+
+	*out = (struct endpoint_stats){
+		.requests = e->requests,
+		.sources = sources_count(e->sources),
+		.max_connections = limits[LIMIT_CONNECTIONS].asked,
+		.max_strangers = limits[LIMIT_STRANGERS].asked,
+		.hello_rate = limits[LIMIT_HELLO].asked,
+		.hello_rate_all = limits[LIMIT_HELLO_ALL].asked,
+		.request_timeout = limits[LIMIT_TIME].asked,
+		.request_max = limits[LIMIT_REQUEST].asked,
+	};
+	LIST_FOREACH(l, &e->listeners, link)
+		out->connections += l->connections;
 }
 
 void endpoint_run(struct endpoint *e)

@@ -75,6 +75,16 @@ int endpoint_reconfigure(struct endpoint *e,
  */
 void endpoint_run(struct endpoint *e);
 
+struct endpoint_stats {
+	/* Now: */
+	unsigned connections, requests;
+	size_t sources;			/* remembered */
+	/* How often each limit was reached since endpoint_new: */
+	uint64_t max_connections, max_strangers, hello_rate, hello_rate_all,
+	    request_timeout, request_max;
+};
+void endpoint_get_stats(const struct endpoint *e, struct endpoint_stats *out);
+
 /*
  * Where the request that is being taken in comes from: the X-Forwarded-For of
  * a trusted proxy, else the address of the connection; "-" outside of a

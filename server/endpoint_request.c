@@ -2,6 +2,7 @@
 
 #include "server/endpoint_request.h"
 
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -302,6 +303,19 @@ static void acknowledge_quickly(const struct connection *c)
 		    sizeof(on));
 }
 
+static void note_too_large(const struct request *r)
+{
+	const struct origin *o = request_origin(r);
+	char source[SOURCES_TEXT_MAX];
+	unsigned suppressed;
+
+	if (endpoint_log_allow(r->endpoint, LIMIT_REQUEST, &suppressed))
+		log_warn("limit reached limit=request_max value=%" PRIu64
+		    " source=%s suppressed=%u", r->endpoint->request_max,
+		    o->known ? sources_text(o->address, source) : "-",
+		    suppressed);
+}
+
 bool request_head(struct request *r)
 {
 	const char *length;
@@ -312,8 +326,10 @@ bool request_head(struct request *r)
 	length = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND,
 	    MHD_HTTP_HEADER_CONTENT_LENGTH);
 	if (length != NULL &&
-	    strtoull(length, NULL, 10) > r->endpoint->request_max)
+	    strtoull(length, NULL, 10) > r->endpoint->request_max) {
+		note_too_large(r);
 		return answer_not_found(r);
+	}
 	return true;
 }
 
@@ -332,8 +348,10 @@ bool request_body(struct request *r, const void *data, size_t len)
 
 	acknowledge_quickly(r->connection);
 	/* Without a Content-Length, only closing ends what is too long. */
-	if (len > e->request_max - r->body_len)
+	if (len > e->request_max - r->body_len) {
+		note_too_large(r);
 		return false;
+	}
 	r->body_len += len;
 	if (r->exchange == NULL)
 		return true;

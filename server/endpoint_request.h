@@ -30,7 +30,7 @@ TAILQ_HEAD(request_list, request);
 /* The limits that have a log line, one each for a burst. */
 enum endpoint_limit {
 	LIMIT_CONNECTIONS, LIMIT_STRANGERS, LIMIT_HELLO, LIMIT_HELLO_ALL,
-	LIMIT_TIME, LIMIT_NO_SOURCE, ENDPOINT_LIMITS
+	LIMIT_TIME, LIMIT_REQUEST, LIMIT_NO_SOURCE, ENDPOINT_LIMITS
 };
 
 /* One listening socket. */

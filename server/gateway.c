@@ -77,6 +77,7 @@ void gateway_stop(struct gateway *gw)
 	gw->router = NULL;
 	gw->gate = NULL;
 	gateway_upgrade_cancel(gw);
+	gateway_stop_counters(gw);
 	registry_watch_free(gw->watch);
 	close_handle(&gw->prepare);
 	close_handle(&gw->gate_timer);
@@ -246,6 +247,8 @@ static int start_serving(struct gateway *gw)
 {
 	int rc = gateway_start_endpoint(gw);
 
+	if (rc == 0)
+		rc = gateway_start_counters(gw);
 	if (rc == 0)
 		rc = gateway_start_signals(gw);
 	if (rc == 0)

@@ -2,8 +2,8 @@
  * The running gateway: joins the gate, the endpoint, the registry and the
  * router on one loop, and listens to signals. SIGHUP reads the configuration,
  * the certificate and the registry again (all but what is bound already and
- * the key); SIGTERM and SIGINT drain, a second one ends at once; SIGUSR2
- * upgrades.
+ * the key); SIGTERM and SIGINT drain, a second one ends at once; SIGUSR1
+ * writes the counters to the log; SIGUSR2 upgrades.
  *
  * An upgrade: the program is started once more, from where it was started
  * before, while this process goes on serving. The new process reads the

@@ -143,6 +143,8 @@ static void on_signal(uv_signal_t *handle, int number)
 {
 	if (number == SIGHUP)
 		reload(handle->data);
+	else if (number == SIGUSR1)
+		gateway_log_counters(handle->data);
 	else if (number == SIGUSR2)
 		gateway_upgrade(handle->data);
 	else
@@ -152,7 +154,7 @@ static void on_signal(uv_signal_t *handle, int number)
 int gateway_start_signals(struct gateway *gw)
 {
 	static const int numbers[GATEWAY_SIGNALS] = {
-		SIGHUP, SIGTERM, SIGINT, SIGUSR2
+		SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2
 	};
 
 	for (size_t i = 0; i < GATEWAY_SIGNALS; i++)

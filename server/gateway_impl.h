@@ -1,7 +1,7 @@
 /*
  * The gateway's insides, for gateway.c (start and end), gateway_sessions.c
- * (what the gate and the registry tell), gateway_control.c (signals),
- * gateway_upgrade.c and gateway_takeover.c (the two sides of an upgrade).
+ * (what the gate and the registry tell), gateway_counters.c (how much there was
+ * of everything), gateway_control.c (signals), gateway_upgrade.c and gateway_takeover.c (the two sides of an upgrade).
  */
 #ifndef SERVER_GATEWAY_IMPL_H
 #define SERVER_GATEWAY_IMPL_H
@@ -24,8 +24,9 @@
 #include "server/settings.h"
 
 #define GATEWAY_WHY_MAX 512u	/* bytes of a sentence, with NUL */
-#define GATEWAY_SIGNALS 4u
+#define GATEWAY_SIGNALS 5u
 
+struct counters;
 struct takeover;
 struct upgrade;
 
@@ -54,6 +55,8 @@ struct gateway {
 	struct takeover *takeover;	/* from an old one, until it is done */
 	struct log_limit notes;
 	struct log_limit sessions;
+	struct log_limit limits[GATE_LIMITS];
+	struct counters *counters;
 };
 
 /* ---- gateway_sessions.c ----------------------------------------------- */
@@ -75,6 +78,18 @@ void gateway_end_strangers(struct gateway *gw);
 
 /* Write down which devices have sessions; every minute. */
 void gateway_start_seen(struct gateway *gw);
+
+/* ---- gateway_counters.c ----------------------------------------------- */
+
+/*
+ * What is counted is counted from now on, and written to the log each hour.
+ * 0 or ERR_NOMEM.
+ */
+int gateway_start_counters(struct gateway *gw);
+void gateway_stop_counters(struct gateway *gw);
+
+/* SIGUSR1: write all of it to the log, now. */
+void gateway_log_counters(const struct gateway *gw);
 
 /* ---- gateway_control.c ------------------------------------------------ */
 

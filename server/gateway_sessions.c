@@ -2,6 +2,7 @@
 
 #include "server/gateway_impl.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 /* Lines that a peer can cause at will. */
 #define LINES 50u
 #define LINES_PER_MS 10000u
+#define LIMIT_LOG_MS 60000u	/* between two lines about one limit */
 
 static bool allow_line(struct gateway *gw, struct log_limit *limit)
 {
@@ -121,6 +123,24 @@ static void on_note(void *ctx, const char *line)
 		log_warn("%s", line);
 }
 
+static void on_limit(void *ctx, enum gate_limit limit, uint64_t value,
+    const uint8_t key[32], const uint8_t *id)
+{
+	struct gateway *gw = ctx;
+	const struct device *d = devices_find(gw->devices, key);
+	char session[KEYFILE_ID_TEXT_LEN + 1] = "-";
+	unsigned suppressed;
+
+	if (!log_allow(&gw->limits[limit], net_now_ms(&gw->loop), 1,
+	    LIMIT_LOG_MS, &suppressed))
+		return;
+	if (id != NULL)
+		keyfile_id_encode(id, session);
+	log_warn("limit reached limit=%s value=%" PRIu64 " session=%s "
+	    "device=%s suppressed=%u", gate_limit_name(limit), value, session,
+	    d == NULL ? "-" : d->name, suppressed);
+}
+
 static bool may_hello(void *ctx)
 {
 	struct gateway *gw = ctx;
@@ -136,6 +156,7 @@ const struct gate_ops gateway_gate_ops = {
 	.on_wake = on_wake,
 	.on_note = on_note,
 	.may_hello = may_hello,
+	.on_limit = on_limit,
 };
 
 /* ---- devices ---------------------------------------------------------- */

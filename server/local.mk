@@ -25,6 +25,7 @@ server_libserver_a_SOURCES = \
 	server/gateway.c \
 	server/gateway.h \
 	server/gateway_control.c \
+	server/gateway_counters.c \
 	server/gateway_impl.h \
 	server/gateway_sessions.c \
 	server/gateway_takeover.c \

@@ -136,6 +136,8 @@ static void refuse(struct route *route, uint64_t code, const void *name,
 static void log_close(const struct route *route, uint64_t code, uint64_t in,
     uint64_t out)
 {
+	route->router->bytes_in += in;
+	route->router->bytes_out += out;
 	log_info("stream close session=%s device=%s stream=%" PRIu64
 	    " why=%s in=%" PRIu64 " out=%" PRIu64 " ms=%" PRIu64,
 	    route->owner.session, route->owner.device, route->stream_id,
@@ -351,8 +353,8 @@ static bool may_open(struct router *r, const struct router_owner *owner)
 
 	if (verdict == QUOTA_OK)
 		return true;
-	if (log_allow(&r->limits, net_now_ms(r->loop), 1, LIMIT_LOG_MS,
-	    &suppressed))
+	if (log_allow(verdict == QUOTA_DEVICE ? &r->device_limit :
+	    &r->all_limit, net_now_ms(r->loop), 1, LIMIT_LOG_MS, &suppressed))
 		log_warn("limit reached limit=%s value=%" PRIu64
 		    " session=%s device=%s suppressed=%u",
 		    verdict == QUOTA_DEVICE ? "max_device_streams" :
@@ -399,6 +401,7 @@ void router_open(struct router *r, const struct router_owner *owner,
 {
 	struct route *route;
 
+	r->opened++;
 	if (!may_open(r, owner)) {
 		stream_reset(st, STREAM_LIMIT);
 		return;
@@ -410,6 +413,27 @@ void router_open(struct router *r, const struct router_owner *owner,
 		route_to(route, name, name_len);
 	else
 		route_wait_for_name(route, r->rules.first_bytes_ms);
+}
+
+void router_get_stats(const struct router *r, struct router_stats *out)
+{
+	const struct route *route;
+
+	*out = (struct router_stats){
+		.opened = r->opened,
+		.refused = r->refusals.asked,
+		.limited_device = r->device_limit.asked,
+		.limited_all = r->all_limit.asked,
+		.bytes_in = r->bytes_in,
+		.bytes_out = r->bytes_out,
+	};
+	TAILQ_FOREACH(route, &r->routes, link) {
+		out->streams++;
+		if (route->pump == NULL)
+			continue;
+		out->bytes_in += pump_bytes_out(route->pump);
+		out->bytes_out += pump_bytes_in(route->pump);
+	}
 }
 
 /* ---- other rules ------------------------------------------------------ */

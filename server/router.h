@@ -74,6 +74,15 @@ int router_import(struct router *r, const struct router_owner *owner,
     struct stream *st, struct state_in *in, struct fds *fds);
 void router_start(struct router *r);
 
+struct router_stats {
+	unsigned streams;		/* now, also those that connect */
+	/* Since router_new: */
+	uint64_t opened, refused;	/* refused after they were opened */
+	uint64_t limited_device, limited_all;	/* for max_device, max_all */
+	uint64_t bytes_in, bytes_out;	/* to Domino, from Domino */
+};
+void router_get_stats(const struct router *r, struct router_stats *out);
+
 /* Take over a stream that was just opened (gate_ops.on_open). */
 void router_open(struct router *r, const struct router_owner *owner,
     struct stream *st, const char *name, size_t name_len);

@@ -34,7 +34,8 @@ struct router {
 	uv_loop_t *loop;
 	struct router_rules rules;
 	struct quota *quota;
-	struct log_limit refusals, limits;
+	struct log_limit refusals, device_limit, all_limit;
+	uint64_t opened, bytes_in, bytes_out;	/* bytes: of those closed */
 	TAILQ_HEAD(, route) routes;
 };
 

@@ -17,6 +17,8 @@ static struct gate_config cfg;
 static struct noise_keys device;
 static enum hello_status verdict;	/* of authorize */
 static unsigned sessions, ends, opens, notes;
+static enum gate_limit last_limit;
+static uint64_t last_value;
 static struct stream *accepted;
 static uint64_t now_ms;
 
@@ -94,8 +96,19 @@ static void on_note(void *ctx, const char *line)
 	notes++;
 }
 
+static void on_limit(void *ctx, enum gate_limit limit, uint64_t value,
+    const uint8_t key[32], const uint8_t *session)
+{
+	(void)ctx;
+	(void)session;
+	notes++;
+	last_limit = limit;
+	last_value = value;
+	CU_ASSERT_EQUAL(memcmp(key, device.pub, 32), 0);
+}
+
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, NULL };
+    on_session_end, on_open, on_wake, on_note, NULL, on_limit };
 
 static void setup(void)
 {
@@ -746,6 +759,70 @@ static void test_the_cap_on_sessions_is_noted(void)
 	greet(1);
 	CU_ASSERT_EQUAL(answer.status, HELLO_BUSY);
 	CU_ASSERT_EQUAL(notes, 1);
+	CU_ASSERT_EQUAL(last_limit, GATE_LIMIT_SESSIONS);
+	CU_ASSERT_EQUAL(last_value, 0);
+	teardown();
+}
+
+static void fill_memory(enum gate_limit limit, uint64_t device, uint64_t all)
+{
+	static const uint8_t data[128u << 10];
+	struct gate_stats stats;
+	size_t n;
+
+	setup();
+	cfg.max_device_memory = device;
+	cfg.max_memory = all;
+	gate_reconfigure(gate, &cfg);
+	greet(1);
+	(void)open_stream();
+	CU_ASSERT_EQUAL(notes, 0);
+	n = stream_write(accepted, data, sizeof(data));
+	CU_ASSERT_TRUE(n > 0 && n <= 32u << 10);
+	CU_ASSERT_EQUAL(stream_write(accepted, data, sizeof(data)), 0);
+	CU_ASSERT_EQUAL(notes, 1);
+	CU_ASSERT_EQUAL(last_limit, limit);
+	CU_ASSERT_EQUAL(last_value, 32u << 10);
+	gate_get_stats(gate, &stats);
+	CU_ASSERT_EQUAL(stats.memory, n);
+	teardown();
+}
+
+static void test_the_caps_on_memory_are_told_with_the_device(void)
+{
+	fill_memory(GATE_LIMIT_DEVICE_MEMORY, 32u << 10, 1u << 20);
+	fill_memory(GATE_LIMIT_MEMORY, 1u << 20, 32u << 10);
+}
+
+static void test_what_there_was_is_counted(void)
+{
+	struct gate_stats stats, after;
+	struct session_seen seen;
+	struct request r;
+
+	setup();
+	greet(1);
+	(void)open_stream();
+	greet(2);
+	ask(&r, 0, 0, 0);
+	(void)take(&r, &seen);
+	gate_get_stats(gate, &stats);
+	CU_ASSERT_EQUAL(stats.sessions, 1);
+	CU_ASSERT_EQUAL(stats.begun, 1);
+	CU_ASSERT_EQUAL(stats.resumed, 1);
+	CU_ASSERT_EQUAL(stats.hellos, 2);
+	CU_ASSERT_EQUAL(stats.refused, 0);
+	CU_ASSERT_TRUE(stats.requests >= 4);
+	CU_ASSERT_TRUE(stats.records_in >= 2);
+	CU_ASSERT_TRUE(stats.records_out >= 2);
+	/* What sessions counted stays when they have gone. */
+	(void)gate_close_all(gate, SESSION_SHUTDOWN, "");
+	now_ms += 60000;
+	gate_run(gate, now_ms);
+	gate_get_stats(gate, &after);
+	CU_ASSERT_EQUAL(after.sessions, 0);
+	CU_ASSERT_TRUE(after.records_in >= stats.records_in);
+	CU_ASSERT_TRUE(after.records_out >= stats.records_out);
 	teardown();
 }
 
@@ -1027,6 +1104,10 @@ int main(void)
 		    test_a_drained_gateway_takes_no_new_sessions },
 		{ "the cap on sessions is noted",
 		    test_the_cap_on_sessions_is_noted },
+		{ "the caps on memory are told with the device",
+		    test_the_caps_on_memory_are_told_with_the_device },
+		{ "what there was is counted",
+		    test_what_there_was_is_counted },
 		{ "a question is answered in its own exchange",
 		    test_a_question_is_answered_in_its_own_exchange },
 		{ "only as many are held as were asked for",

@@ -21,6 +21,9 @@ static struct noise_keys keys, alice, bob;
 static struct gate_config cfg;
 static struct gate *gate;
 static unsigned begun, ended, noted, seen;
+static enum gate_limit last_limit;
+static uint64_t last_value;
+static uint8_t last_key[32];
 static uint8_t last_ended[RECORD_ID_LEN];
 static struct gate_session *last;
 static uint64_t now_ms;
@@ -73,8 +76,19 @@ static void on_note(void *ctx, const char *line)
 	noted++;
 }
 
+static void on_limit(void *ctx, enum gate_limit limit, uint64_t value,
+    const uint8_t key[32], const uint8_t *id)
+{
+	(void)ctx;
+	(void)id;
+	noted++;
+	last_limit = limit;
+	last_value = value;
+	memcpy(last_key, key, sizeof(last_key));
+}
+
 static const struct gate_ops ops = { authorize, on_session, on_session_end,
-    on_open, on_wake, on_note, NULL };
+    on_open, on_wake, on_note, NULL, on_limit };
 
 static void on_ready(void *ctx)
 {
@@ -195,6 +209,9 @@ static void test_the_session_used_longest_ago_goes(void)
 	CU_ASSERT_EQUAL(begun, 4);
 	CU_ASSERT_EQUAL(ended, 1);
 	CU_ASSERT_EQUAL(noted, 1);
+	CU_ASSERT_EQUAL(last_limit, GATE_LIMIT_DEVICE_SESSIONS);
+	CU_ASSERT_EQUAL(last_value, cfg.max_device_sessions);
+	CU_ASSERT_EQUAL(memcmp(last_key, alice.pub, 32), 0);
 	CU_ASSERT_EQUAL(last_ended[RECORD_ID_LEN - 1], 1);
 	teardown(g, 4);
 }

@@ -174,6 +174,7 @@ static void test_allow(void)
 	CU_ASSERT_EQUAL(swallowed, 7);
 	CU_ASSERT_TRUE(log_allow(&l, 6001, 3, 1000, &swallowed));
 	CU_ASSERT_EQUAL(swallowed, 0);
+	CU_ASSERT_EQUAL(l.asked, 12);
 }
 
 static void test_err_text(void)

@@ -119,7 +119,7 @@ static bool may_hello(void *ctx)
 }
 
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, may_hello };
+    on_session_end, on_open, on_wake, on_note, may_hello, NULL };
 
 static void on_prepare(uv_prepare_t *prepare)
 {
