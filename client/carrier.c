@@ -340,9 +340,17 @@ static void on_done(void *ctx, void *easy, int code)
 	c->ops->on_end(c->ctx, s->number, result, (unsigned)status, detail);
 }
 
+static void on_connect(void *ctx, const struct sockaddr *to)
+{
+	struct carrier *c = ctx;
+
+	c->ops->on_connect(c->ctx, to);
+}
+
 static const struct carrier_pool_ops pool_ops = {
 	.on_done = on_done,
-	.on_settled = on_settled
+	.on_settled = on_settled,
+	.on_connect = on_connect
 };
 
 int carrier_set_url(struct carrier *c, const char *url)

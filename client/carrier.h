@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <sys/socket.h>
+
 #include <uv.h>
 
 #define CARRIER_DETAIL_MAX 256u
@@ -46,6 +48,11 @@ struct carrier_ops {
 	    unsigned http_status, const char *detail);
 	/* The version of HTTP that responses come with is known or changed. */
 	void (*on_http_version)(void *ctx, bool http2);
+	/*
+	 * A connection to this address is about to be opened: the web server's,
+	 * or the proxy's. Called from within libcurl: only take note.
+	 */
+	void (*on_connect)(void *ctx, const struct sockaddr *to);
 };
 
 struct carrier_config {

@@ -227,6 +227,17 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	act(w->pool, w->fd, flags);	/* may close w */
 }
 
+/* The socket as libcurl would make it; only we want to know where it goes. */
+static curl_socket_t on_need_socket(void *ctx, curlsocktype purpose,
+    struct curl_sockaddr *to)
+{
+	struct carrier_pool *p = ctx;
+
+	(void)purpose;
+	p->ops->on_connect(p->ctx, &to->addr);
+	return socket(to->family, to->socktype, to->protocol);
+}
+
 /*
  * A new socket for a connection. It may have the number of one that was closed
  * without a word just now, and libcurl then says only what has changed.
@@ -349,6 +360,8 @@ void carrier_pool_free(struct carrier_pool *p)
 int carrier_pool_add(struct carrier_pool *p, void *easy)
 {
 	/* These go with the connection that it may open. */
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_need_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, p);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_open_socket);
 	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, p);
 	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);

@@ -11,6 +11,8 @@
 
 #include <stdbool.h>
 
+#include <sys/socket.h>
+
 #include <uv.h>
 
 struct carrier_pool;
@@ -23,6 +25,8 @@ struct carrier_pool_ops {
 	 * added and removed, and pools freed, this one too.
 	 */
 	void (*on_settled)(void *ctx, struct carrier_pool *p);
+	/* A connection to this address is about to be opened. */
+	void (*on_connect)(void *ctx, const struct sockaddr *to);
 };
 
 int carrier_pool_new(struct carrier_pool **out, uv_loop_t *loop,

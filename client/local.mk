@@ -15,6 +15,8 @@ client_libclient_a_SOURCES = \
 	client/guests.h \
 	client/listener.c \
 	client/listener.h \
+	client/netpath.h \
+	client/netpath_linux.c \
 	client/netwatch.h \
 	client/netwatch_linux.c \
 	client/options.c \

@@ -12,29 +12,105 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <netinet/in.h>
 
+#include "client/netpath.h"
 #include "common/err.h"
+#include "common/log.h"
 
 #define SETTLE_MS 100u		/* changes come in bursts */
 #define PAUSE_MS 500u		/* fresh connections need some time */
 #define RENEWED_CS 100u		/* after it was made, in 10 ms */
 #define BUFFER_SIZE 16384u
+#define PLACES_MAX 8u		/* addresses that connections go to */
 
 #define CHANGED_LINK 1u
 #define CHANGED_ADDRESS 2u
 #define CHANGED_ROUTE 4u
 
+/* Where connections go to, and the way there when the first was opened. */
+struct place {
+	struct sockaddr_storage to;
+	struct netpath path;
+};
+
 struct netwatch {
 	void (*on_change)(void *ctx, const char *what);
 	void *ctx;
 	unsigned changed;	/* CHANGED_*, still to be told */
+	bool concerns;		/* it is about an interface on the way */
 	uint64_t told_ms;	/* when that was done last */
+	struct place places[PLACES_MAX];
+	unsigned place_count;
+	bool unknown;		/* there is a place that is not in the list */
 	int fd;
 	bool polling;		/* poll and timer are initialised */
 	unsigned open_handles;
 	uv_poll_t poll;
 	uv_timer_t timer;
 };
+
+/* ---- where connections go --------------------------------------------- */
+
+static socklen_t address_len(const struct sockaddr *sa)
+{
+	return sa->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) :
+	    sizeof(struct sockaddr_in);
+}
+
+/* With the port: another one makes another place, which does no harm. */
+static bool is_known(const struct netwatch *w, const struct sockaddr *to)
+{
+	for (unsigned i = 0; i < w->place_count; i++)
+		if (memcmp(&w->places[i].to, to, address_len(to)) == 0)
+			return true;
+	return false;
+}
+
+void netwatch_add(struct netwatch *w, const struct sockaddr *to)
+{
+	struct place *place = &w->places[w->place_count];
+
+	if (w->unknown || is_known(w, to))
+		return;
+	w->unknown = true;
+	if (w->place_count == PLACES_MAX ||
+	    netpath_find(to, &place->path) != 0 ||
+	    netpath_is_local(&place->path))
+		return;
+	w->unknown = false;
+	memset(&place->to, 0, sizeof(place->to));
+	memcpy(&place->to, to, address_len(to));
+	w->place_count++;
+}
+
+/* Does any of what is connected go, or should it go, another way now? */
+static bool has_moved(const struct netwatch *w)
+{
+	struct netpath now;
+
+	if (w->unknown || w->place_count == 0)
+		return true;
+	for (unsigned i = 0; i < w->place_count; i++) {
+		const struct place *place = &w->places[i];
+
+		if (netpath_find((const struct sockaddr *)&place->to,
+		    &now) != 0 || !netpath_is_same(&place->path, &now))
+			return true;
+	}
+	return false;
+}
+
+static const struct place *place_behind(const struct netwatch *w,
+    unsigned interface)
+{
+	for (unsigned i = 0; i < w->place_count; i++)
+		if (w->places[i].path.interface == interface)
+			return &w->places[i];
+	return NULL;
+}
+
+/* ---- what is told ----------------------------------------------------- */
 
 static void on_settled(uv_timer_t *timer)
 {
@@ -45,9 +121,17 @@ static void on_settled(uv_timer_t *timer)
 	};
 	struct netwatch *w = timer->data;
 	const char *what = names[w->changed];
+	bool tell = w->concerns || has_moved(w);
 
 	w->changed = 0;
+	w->concerns = false;
+	if (!tell) {
+		log_debug("network changed elsewhere what=\"%s\"", what);
+		return;
+	}
 	w->told_ms = uv_now(timer->loop);
+	w->place_count = 0;
+	w->unknown = false;
 	w->on_change(w->ctx, what);
 }
 
@@ -63,6 +147,8 @@ static void note(struct netwatch *w, unsigned changed)
 		at = w->told_ms + PAUSE_MS;
 	uv_timer_start(&w->timer, on_settled, at - now_ms, 0);
 }
+
+/* ---- what the kernel says --------------------------------------------- */
 
 /* Interface changes count unless they are the loopback's, or only counters. */
 static bool link_matters(const struct nlmsghdr *h)
@@ -117,26 +203,59 @@ static bool route_matters(const struct nlmsghdr *h)
 	    (info->rtm_flags & RTM_F_CLONED) == 0;
 }
 
+/*
+ * An interface that connections go through came, went, went up or down: also
+ * if all is as it was by the time that it has settled.
+ */
+static bool link_concerns(const struct netwatch *w, const struct nlmsghdr *h)
+{
+	const struct ifinfomsg *info = NLMSG_DATA(h);
+	const struct place *place;
+
+	if (h->nlmsg_len < NLMSG_LENGTH(sizeof(*info)))
+		return false;
+	place = place_behind(w, (unsigned)info->ifi_index);
+	return place != NULL && (h->nlmsg_type == RTM_DELLINK ||
+	    netpath_flags(info->ifi_flags) != place->path.flags);
+}
+
+static bool address_concerns(const struct netwatch *w,
+    const struct nlmsghdr *h)
+{
+	const struct ifaddrmsg *info = NLMSG_DATA(h);
+
+	return address_matters(h) && place_behind(w, info->ifa_index) != NULL;
+}
+
 /* CHANGED_* of one message, 0 if it does not matter. */
-static unsigned message_changed(const struct nlmsghdr *h)
+static unsigned message_changed(struct netwatch *w, const struct nlmsghdr *h)
 {
 	switch (h->nlmsg_type) {
 	case RTM_NEWLINK:
 	case RTM_DELLINK:
-		return link_matters(h) ? CHANGED_LINK : 0;
+		if (!link_concerns(w, h))
+			return link_matters(h) ? CHANGED_LINK : 0;
+		w->concerns = true;
+		return CHANGED_LINK;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
+		if (address_concerns(w, h))
+			w->concerns = true;
 		return address_matters(h) ? CHANGED_ADDRESS : 0;
 	case RTM_NEWROUTE:
 	case RTM_DELROUTE:
 		return route_matters(h) ? CHANGED_ROUTE : 0;
+	case RTM_NEWRULE:	/* which of the tables of routes counts */
+	case RTM_DELRULE:
+		return CHANGED_ROUTE;
 	default:
 		return 0;
 	}
 }
 
 /* And of all messages of a datagram. */
-static unsigned datagram_changed(const void *data, size_t left)
+static unsigned datagram_changed(struct netwatch *w, const void *data,
+    size_t left)
 {
 	unsigned changed = 0;
 
@@ -146,7 +265,7 @@ static unsigned datagram_changed(const void *data, size_t left)
 
 		if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > left)
 			return changed;
-		changed |= message_changed(h);
+		changed |= message_changed(w, h);
 		step = NLMSG_ALIGN(h->nlmsg_len);
 		if (step >= left)
 			return changed;
@@ -165,15 +284,19 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 
 	(void)events;
 	while ((n = recv(w->fd, buffer, sizeof(buffer), MSG_DONTWAIT)) > 0)
-		changed |= datagram_changed(buffer, (size_t)n);
+		changed |= datagram_changed(w, buffer, (size_t)n);
 	/* The kernel had more to tell than fitted: something has changed. */
-	if (n < 0 && errno == ENOBUFS)
+	if (n < 0 && errno == ENOBUFS) {
 		changed = CHANGED_LINK | CHANGED_ADDRESS | CHANGED_ROUTE;
+		w->concerns = true;
+	}
 	if (status < 0)
 		uv_poll_stop(poll);
 	if (changed != 0)
 		note(w, changed);
 }
+
+/* ---- beginning and end ------------------------------------------------ */
 
 static int open_netlink(void)
 {
@@ -181,7 +304,8 @@ static int open_netlink(void)
 		.nl_family = AF_NETLINK,
 		.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
 		    RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE |
-		    RTMGRP_IPV6_ROUTE
+		    RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE |
+		    1u << (RTNLGRP_IPV6_RULE - 1)
 	};
 	int fd;
 

@@ -267,10 +267,19 @@ static void on_http_version(void *ctx, bool http2)
 	lanes_set_http2(t->lanes, http2);
 }
 
+static void on_connect(void *ctx, const struct sockaddr *to)
+{
+	struct tunnel *t = ctx;
+
+	if (t->netwatch != NULL)
+		netwatch_add(t->netwatch, to);
+}
+
 static const struct carrier_ops carrier_ops = {
 	.on_body = on_body,
 	.on_end = on_end,
-	.on_http_version = on_http_version
+	.on_http_version = on_http_version,
+	.on_connect = on_connect
 };
 
 /* ---- the loop's turns ------------------------------------------------- */

@@ -49,6 +49,7 @@ static struct {
 } got[SLOTS];
 static struct carrier *carrier;
 static int version_calls;
+static unsigned connects;
 static bool version_http2;
 static unsigned ends_wanted;
 static bool repost_in_body, timed_out;
@@ -168,9 +169,19 @@ static void on_http_version(void *ctx, bool http2)
 	version_http2 = http2;
 }
 
+static void on_connect(void *ctx, const struct sockaddr *to)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)to;
+
+	(void)ctx;
+	connects++;
+	CU_ASSERT_EQUAL(to->sa_family, AF_INET);
+	CU_ASSERT_EQUAL(in->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
+}
+
 static const struct carrier_ops ops = {
 	.on_body = on_body, .on_end = on_end,
-	.on_http_version = on_http_version
+	.on_http_version = on_http_version, .on_connect = on_connect
 };
 
 static void on_deadline(uv_timer_t *timer)
@@ -197,6 +208,7 @@ static void start(enum carrier_http http)
 	memset(connections, 0, sizeof(connections));
 	connection_count = request_count = 0;
 	version_calls = 0;
+	connects = 0;
 	timed_out = repost_in_body = false;
 	uv_loop_init(&loop);
 	uv_tcp_init(&loop, &server);
@@ -381,6 +393,7 @@ static void test_connections_are_used_again(void)
 	}
 	CU_ASSERT_EQUAL(request_count, 5);
 	CU_ASSERT_EQUAL(connection_count, 1);
+	CU_ASSERT_EQUAL(connects, 1);	/* each is told where it goes */
 	finish();
 }
 
@@ -408,6 +421,7 @@ static void test_fresh_exchanges_take_new_connections_together(void)
 	post(0, "q", true);
 	run_until(1);
 	CU_ASSERT_EQUAL(connection_count, 2);
+	CU_ASSERT_EQUAL(connects, 2);
 	/* Those that follow use the new one, and the old one is closed. */
 	post(0, "q", false);
 	run_until(1);
