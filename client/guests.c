@@ -90,11 +90,21 @@ static void refuse(struct guest *g, const char *why)
 	forget(g);
 }
 
+static void refuse_for_limit(struct guest *g)
+{
+	if (may_log(g->guests, &g->guests->refused_limit))
+		log_warn("limit reached limit=max_streams value=%u peer=%s",
+		    g->guests->max, g->peer);
+	pump_close_reset(g->tcp);
+	forget(g);
+}
+
 static const char *open_error(int rc)
 {
 	switch (rc) {
 	case ERR_LIMIT:
-		return "too many connections at once; see max_streams";
+		return "the gateway takes no more connections of this tunnel; "
+		    "see its max_streams";
 	case ERR_STATE:
 		return "the tunnel is down";
 	default:
@@ -295,7 +305,7 @@ void guests_add(struct guests *gs, uv_tcp_t *tcp, const char *server)
 	read_peer(tcp, g->peer);
 	LIST_INSERT_HEAD(&gs->list, g, entry);
 	if (++gs->count > gs->max) {
-		refuse(g, open_error(ERR_LIMIT));
+		refuse_for_limit(g);
 		return;
 	}
 	if (server == NULL) {

@@ -5,6 +5,7 @@ system_tests = \
 	tests/system/closing.test \
 	tests/system/configuration-errors.test \
 	tests/system/connections-cut.test \
+	tests/system/counters.test \
 	tests/system/distance.test \
 	tests/system/drain-and-reload.test \
 	tests/system/exchange-cost.test \
@@ -14,6 +15,7 @@ system_tests = \
 	tests/system/linger.test \
 	tests/system/many-streams.test \
 	tests/system/mischief.test \
+	tests/system/neighbours.test \
 	tests/system/nginx-restarted.test \
 	tests/system/nrpc-answer.test \
 	tests/system/resources.test \

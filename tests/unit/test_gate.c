@@ -764,14 +764,14 @@ static void test_the_cap_on_sessions_is_noted(void)
 	teardown();
 }
 
-static void fill_memory(enum gate_limit limit, uint64_t device, uint64_t all)
+static void fill_memory(enum gate_limit limit, uint64_t one, uint64_t all)
 {
 	static const uint8_t data[128u << 10];
 	struct gate_stats stats;
 	size_t n;
 
 	setup();
-	cfg.max_device_memory = device;
+	cfg.max_device_memory = one;
 	cfg.max_memory = all;
 	gate_reconfigure(gate, &cfg);
 	greet(1);
