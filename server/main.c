@@ -78,9 +78,9 @@ static void help_run(void)
 	puts("usage: nrpc-gateway run [--config FILE] [OPTION VALUE]...\n"
 	    "\n"
 	    "Run in the foreground until SIGTERM. SIGHUP reads configuration,\n"
-	    "certificate and devices again. SIGUSR2 starts the program anew\n"
-	    "and hands all connections over to it. Options override the\n"
-	    "file:\n");
+	    "certificate and devices again, SIGUSR1 writes counters to the\n"
+	    "log. SIGUSR2 starts the program anew and hands all connections\n"
+	    "over to it. Options override the file:\n");
 	printf("  %-28s %s\n", "--config FILE",
 	    "the configuration (" SETTINGS_FILE ")");
 	options_print_settings();

@@ -7,6 +7,7 @@ system_tests = \
 	tests/system/connections-cut.test \
 	tests/system/counters.test \
 	tests/system/distance.test \
+	tests/system/documented.test \
 	tests/system/drain-and-reload.test \
 	tests/system/exchange-cost.test \
 	tests/system/flood.test \
