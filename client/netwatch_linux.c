@@ -219,12 +219,18 @@ static bool link_concerns(const struct netwatch *w, const struct nlmsghdr *h)
 	    netpath_flags(info->ifi_flags) != place->path.flags);
 }
 
+/*
+ * An address of such an interface, but for those that IPv6 gives to every
+ * interface some time after it came up: no connection of ours has one.
+ */
 static bool address_concerns(const struct netwatch *w,
     const struct nlmsghdr *h)
 {
 	const struct ifaddrmsg *info = NLMSG_DATA(h);
 
-	return address_matters(h) && place_behind(w, info->ifa_index) != NULL;
+	return address_matters(h) && place_behind(w, info->ifa_index) != NULL &&
+	    !(info->ifa_family == AF_INET6 &&
+	    info->ifa_scope == RT_SCOPE_LINK);
 }
 
 /* CHANGED_* of one message, 0 if it does not matter. */
