@@ -122,7 +122,7 @@ static void on_note(void *ctx, const char *line)
 }
 
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, NULL };
+    on_session_end, on_open, on_wake, on_note, NULL, NULL };
 
 static void on_ready(void *ctx)
 {
