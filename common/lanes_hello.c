@@ -12,6 +12,7 @@
 
 /* A device that is not let in asks again this much less often. */
 #define DENIED_FACTOR 4u
+#define HOLD_LEAST_MS 1000u	/* no gateway holds for less */
 
 static void on_open(void *ctx, struct stream *st, const char *name,
     size_t name_len)
@@ -116,6 +117,15 @@ void lanes_greet(struct lanes *l, uint64_t now_ms)
 	lanes_post(l, LANES_HELLO, now_ms);
 }
 
+/* A gateway that says 0 shall not be asked again and again. */
+static void limit_hold(struct lanes *l, uint64_t most_ms)
+{
+	if (most_ms < HOLD_LEAST_MS)
+		most_ms = HOLD_LEAST_MS;
+	if (most_ms < l->cfg.hold_ms)
+		l->hold_ms = (uint32_t)most_ms;
+}
+
 /* Under which keys, and with which limits, the session goes on. */
 static int enter(struct lanes *l, const struct hello_answer *a,
     const struct hello_keys *k)
@@ -139,8 +149,7 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 		return rc;
 	session_peer(l->session, a->initial_window, a->max_streams);
 	session_ping(l->session);
-	if (a->hold_max_ms < l->cfg.hold_ms)
-		l->hold_ms = (uint32_t)a->hold_max_ms;
+	limit_hold(l, a->hold_max_ms);
 	return 0;
 }
 

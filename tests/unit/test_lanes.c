@@ -724,6 +724,24 @@ static void settle_one(unsigned slot)
 	lanes_run(lanes, now_ms);
 }
 
+/* It says so while it still has a request to hold. */
+static void test_a_gateway_that_holds_nothing_is_not_pestered(void)
+{
+	unsigned before;
+
+	setup_silent_renewal();
+	gate_cfg.hold_max_ms = 0;
+	gate_reconfigure(gate, &gate_cfg);
+	fail(0, LANES_STATUS, 404);
+	settle_one(LANES_HELLO);
+	before = posts;
+	for (int i = 0; i < 100; i++)		/* nobody answers */
+		lanes_run(lanes, now_ms);
+	CU_ASSERT_TRUE(posts - before <= 3);
+	CU_ASSERT_TRUE(lanes_deadline(lanes) > now_ms);
+	teardown();
+}
+
 static void test_silence_is_doubted_and_nothing_given_up_yet(void)
 {
 	unsigned before;
@@ -978,6 +996,8 @@ int main(void)
 		    test_a_transaction_costs_one_exchange },
 		{ "an idle session costs little",
 		    test_an_idle_session_costs_little },
+		{ "a gateway that holds nothing is not pestered",
+		    test_a_gateway_that_holds_nothing_is_not_pestered },
 		{ "tries again at growing intervals",
 		    test_tries_again_at_growing_intervals },
 		{ "someone who knocks shortens the wait",
