@@ -1,8 +1,8 @@
 /*
  * What gate.c (sessions), gate_hello.c (admission), gate_exchange.c
- * (requests), gate_queue.c (those that wait), gate_policy.c (which is answered
- * when), gate_response.c (with what) and gate_state.c (an upgrade) share.
- * Nobody else includes this.
+ * (requests), gate_due.c and gate_queue.c (those that wait), gate_policy.c
+ * (which is answered when), gate_response.c (with what) and gate_state.c (an
+ * upgrade) share. Nobody else includes this.
  */
 #ifndef COMMON_GATE_IMPL_H
 #define COMMON_GATE_IMPL_H
@@ -93,10 +93,12 @@ struct gate_exchange {
 	uint64_t begun_ms, hold_until_ms;
 	struct gate_exchange *prev, *next;	/* of the same session */
 	struct gate_exchange *held_next;
-	/* When something has to happen to it, in a list ordered by time. */
+	/* When something has to happen to it: gate_due.c. */
 	bool is_due;
 	uint64_t due_ms;
-	struct gate_exchange *due_prev, *due_next;
+	struct gate_exchange *due_child;	/* the first, and a list of */
+	struct gate_exchange *due_next;		/* them; prev of the first */
+	struct gate_exchange *due_prev;		/* is their parent */
 	uint8_t *part;		/* a hello or record that is not complete */
 	size_t part_len;
 	uint8_t *reply;		/* an answer to a hello */
@@ -118,7 +120,7 @@ struct gate {
 		struct gate_session *head, *tail;
 	} live, fresh, ended;
 	struct gate_session *dirty;
-	struct gate_exchange *due_head, *due_tail;
+	struct gate_exchange *due_head;	/* the first that is due */
 	unsigned session_count;
 	uint64_t now_ms;		/* as last heard */
 	bool draining;
@@ -172,9 +174,11 @@ void gate_hello_confirmed(struct gate_session *gs);
 void gate_exchange_detach(struct gate_exchange *x);
 void gate_exchange_orphan(struct gate_exchange *x);
 
-/* gate_queue.c */
+/* gate_due.c */
 void gate_due_at(struct gate_exchange *x, uint64_t when);
 void gate_due_remove(struct gate_exchange *x);
+
+/* gate_queue.c */
 void gate_hold(struct gate_exchange *x);
 void gate_unhold(struct gate_exchange *x);
 void gate_ready(struct gate_exchange *x);	/* let it be answered now */

@@ -1,52 +1,7 @@
-/*
- * What waits: exchanges that are due at a time, and those that are held; and
- * how all of it is let go.
- */
+/* What waits: exchanges that are held, and how all of them are let go. */
 #include "config.h"
 
 #include "common/gate_impl.h"
-
-/* ---- what is due ------------------------------------------------------ */
-
-void gate_due_remove(struct gate_exchange *x)
-{
-	struct gate *g = x->g;
-
-	if (!x->is_due)
-		return;
-	x->is_due = false;
-	if (x->due_prev != NULL)
-		x->due_prev->due_next = x->due_next;
-	else
-		g->due_head = x->due_next;
-	if (x->due_next != NULL)
-		x->due_next->due_prev = x->due_prev;
-	else
-		g->due_tail = x->due_prev;
-}
-
-/* Holds are mostly of one length, so the place is near the tail. */
-void gate_due_at(struct gate_exchange *x, uint64_t when)
-{
-	struct gate *g = x->g;
-	struct gate_exchange *after = g->due_tail;
-
-	gate_due_remove(x);
-	while (after != NULL && after->due_ms > when)
-		after = after->due_prev;
-	x->is_due = true;
-	x->due_ms = when;
-	x->due_prev = after;
-	x->due_next = after != NULL ? after->due_next : g->due_head;
-	if (x->due_prev != NULL)
-		x->due_prev->due_next = x;
-	else
-		g->due_head = x;
-	if (x->due_next != NULL)
-		x->due_next->due_prev = x;
-	else
-		g->due_tail = x;
-}
 
 /* ---- held ones -------------------------------------------------------- */
 
