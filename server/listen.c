@@ -13,7 +13,8 @@
 #include "common/state.h"
 #include "server/fds.h"
 
-#define BACKLOG 511
+/* Whom a unix socket has no room for is refused at once. */
+#define BACKLOG 4096
 #define PATH_TEXT_MAX 255u	/* longer than any unix socket's */
 
 struct opening {
