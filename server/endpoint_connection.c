@@ -124,15 +124,17 @@ static void look_at_socket(struct connection *c, struct MHD_Connection *mhd)
 		origin_of_connection(e, info->client_addr, c);
 }
 
-struct connection *connection_new(struct listener *l,
+struct connection *connection_new(struct shard *s,
     struct MHD_Connection *mhd)
 {
+	struct listener *l = s->listener;
 	struct endpoint *e = l->endpoint;
 	struct connection *c = calloc(1, sizeof(*c));
 
 	if (c == NULL)
 		return NULL;
 	c->listener = l;
+	c->shard = s;
 	c->fd = -1;
 	c->since_ms = net_now_ms(e->loop);
 	c->tls_ticket = l->tls == NULL ? NULL : endpoint_tls_use(l->tls);

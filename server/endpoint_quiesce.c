@@ -3,8 +3,6 @@
 
 #include "server/endpoint.h"
 
-#include <microhttpd.h>
-
 #include "common/net.h"
 #include "server/endpoint_request.h"
 
@@ -15,8 +13,10 @@ void endpoint_quiesce(struct endpoint *e)
 	struct listener *l;
 
 	e->closing = true;
-	LIST_FOREACH(l, &e->listeners, link)
-		(void)MHD_quiesce_daemon(l->daemon);	/* returns its socket */
+	LIST_FOREACH(l, &e->listeners, link) {
+		uv_poll_stop(&l->poll);
+		l->fd = -1;
+	}
 }
 
 bool endpoint_is_idle(const struct endpoint *e)

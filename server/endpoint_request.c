@@ -96,7 +96,7 @@ void request_resume(struct request *r)
 	r->is_ready = false;
 	r->suspended = false;
 	r->resumed = true;
-	r->connection->listener->resumed++;
+	r->connection->shard->resumed++;
 	MHD_resume_connection(r->mhd);
 }
 
@@ -105,7 +105,7 @@ static void called_back(struct request *r)
 	if (!r->resumed)
 		return;
 	r->resumed = false;
-	r->connection->listener->resumed--;
+	r->connection->shard->resumed--;
 }
 
 /* ---- the response ----------------------------------------------------- */

@@ -37,14 +37,28 @@ enum endpoint_limit {
 struct listener {
 	LIST_ENTRY(listener) link;
 	struct endpoint *endpoint;
+	int fd;				/* -1: it is the caller's again */
+	uv_poll_t poll;
+	uv_timer_t retry;		/* when accepting has failed */
+	unsigned open_handles;
+	unsigned connections, max_connections;
+	struct endpoint_tls *tls;
+	LIST_HEAD(, shard) shards;
+};
+
+/*
+ * Some of its connections. libmicrohttpd looks at all suspended connections of
+ * a daemon whenever one is resumed, so none of them has many.
+ */
+struct shard {
+	LIST_ENTRY(shard) link;
+	struct listener *listener;
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;			/* of the daemon's epoll descriptor */
 	uv_timer_t timer;		/* of the daemon's own timeouts */
 	unsigned resumed;		/* requests not called back yet */
-	bool ended;			/* a connection has, in this run */
 	unsigned open_handles;
-	unsigned connections, max_connections;
-	struct endpoint_tls *tls;
+	unsigned connections;
 };
 
 /*
@@ -62,6 +76,7 @@ struct connection {
 	LIST_ENTRY(connection) link;
 	LIST_ENTRY(connection) gone_link;	/* the peer has hung up */
 	struct listener *listener;
+	struct shard *shard;
 	struct request *request;	/* the one under way, or NULL */
 	struct origin origin;		/* not of a trusted proxy's */
 	bool by_proxy;			/* each request has its own origin */
@@ -120,10 +135,27 @@ bool origin_of_request(struct endpoint *e, struct MHD_Connection *mhd,
 /* It is known now, or has gone. */
 void origin_leave(struct endpoint *e, struct origin *o);
 
+/* ---- endpoint_shard.c ------------------------------------------------- */
+
+/* The one that the next connection of the listener is for. NULL: none. */
+struct shard *shard_for_next(struct listener *l);
+
+/* Run its daemon, as something is there for it to do. */
+void shard_run(struct shard *s);
+
+/* All of a listener's: their connections are closed. */
+void shard_stop_all(struct listener *l);
+
+/* ---- endpoint_listen.c ------------------------------------------------ */
+
+/* A connection of the listener has ended: there is room for another one. */
+void listener_go_on(struct listener *l);
+void listener_stop(struct listener *l);
+
 /* ---- endpoint_connection.c -------------------------------------------- */
 
 /* One was accepted, or is over. The first is NULL without memory. */
-struct connection *connection_new(struct listener *l,
+struct connection *connection_new(struct shard *s,
     struct MHD_Connection *mhd);
 void connection_free(struct connection *c);
 

@@ -14,9 +14,11 @@ server_libserver_a_SOURCES = \
 	server/endpoint.c \
 	server/endpoint.h \
 	server/endpoint_connection.c \
+	server/endpoint_listen.c \
 	server/endpoint_quiesce.c \
 	server/endpoint_request.c \
 	server/endpoint_request.h \
+	server/endpoint_shard.c \
 	server/endpoint_source.c \
 	server/endpoint_tls.c \
 	server/endpoint_tls.h \

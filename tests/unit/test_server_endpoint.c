@@ -880,20 +880,63 @@ static void test_many_clients_are_held_side_by_side(void)
 	tear_down();
 }
 
-static void test_a_unix_socket_serves_as_well(void)
+static struct sockaddr_un listen_unix(unsigned max_connections)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	int listener, fd;
+	int listener;
 
-	set_up();
 	snprintf(sun.sun_path, sizeof(sun.sun_path),
 	    "/tmp/test_server_endpoint.%ld", (long)getpid());
 	CU_ASSERT_EQUAL_FATAL(net_listen_unix(sun.sun_path, 0600, 5,
 	    &listener), 0);
-	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, listener, 5, NULL),
-	    0);
-	fd = socket(AF_UNIX, SOCK_STREAM, 0);
-	CU_ASSERT_EQUAL_FATAL(connect(fd, (void *)&sun, sizeof(sun)), 0);
+	CU_ASSERT_EQUAL_FATAL(endpoint_listen(t.endpoint, listener,
+	    max_connections, NULL), 0);
+	return sun;
+}
+
+static int dial_unix(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	CU_ASSERT_EQUAL_FATAL(connect(fd, (const void *)sun, sizeof(*sun)), 0);
+	return fd;
+}
+
+/* libmicrohttpd's daemons have 256 each. */
+static void test_so_many_that_there_are_several_daemons(void)
+{
+	struct sockaddr_un sun;
+	int fds[300];
+
+	set_up();
+	sun = listen_unix(300);
+	for (int i = 0; i < 300; i++) {
+		fds[i] = dial_unix(&sun);
+		turns(2);
+	}
+	make_session(fds[0]);
+	for (int i = 0; i < 300; i += 299) {
+		post_records(fds[i], 20000);
+		turns(2);
+	}
+	CU_ASSERT_TRUE(receive(fds[0], false));
+	CU_ASSERT_EQUAL(held(), 1);
+	for (int i = 0; i < 300; i++)
+		close(fds[i]);
+	turns(20);
+	CU_ASSERT_EQUAL(held(), 0);
+	unlink(sun.sun_path);
+	tear_down();
+}
+
+static void test_a_unix_socket_serves_as_well(void)
+{
+	struct sockaddr_un sun;
+	int fd;
+
+	set_up();
+	sun = listen_unix(5);
+	fd = dial_unix(&sun);
 	make_idle_session(fd);
 	post_records(fd, 20000);
 	turns(20);
@@ -943,6 +986,8 @@ int main(void)
 		  test_another_path_counts_from_the_next_request },
 		{ "many clients are held side by side",
 		  test_many_clients_are_held_side_by_side },
+		{ "so many that there are several daemons",
+		  test_so_many_that_there_are_several_daemons },
 		{ "a unix socket serves as well",
 		  test_a_unix_socket_serves_as_well },
 		{ NULL, NULL }
