@@ -25,10 +25,10 @@ NGINX_CONF = """
 %(user)s
 daemon off;
 worker_processes %(workers)d;
-worker_rlimit_nofile 16384;
+worker_rlimit_nofile %(files)d;
 error_log stderr error;
 pid nginx.pid;
-events { worker_connections 8192; }
+events { worker_connections %(connections)d; }
 http {
     access_log off;
     client_body_temp_path body;
@@ -41,6 +41,7 @@ http {
         listen 127.0.0.1:%(port)d ssl%(http2)s backlog=4096;
         ssl_certificate %(ca)s/server.crt;
         ssl_certificate_key %(ca)s/server.key;
+        %(more)s
         %(location)s
     }
 }
@@ -73,6 +74,25 @@ def packaged(socket_path):
     return upstream, location
 
 
+def nginx(w, http="2", workers=2, connections=8192, more=""):
+    """
+    Start nginx as packaging/nginx has it, in front of the gateway's unix
+    socket; more: further lines of its server.
+    """
+    at = w.directory / "nginx"
+    at.mkdir()
+    w.nginx_port = w.port()
+    upstream, location = packaged(w.gateway_dir / "http.sock")
+    (at / "nginx.conf").write_text(NGINX_CONF % {
+        "user": "user nobody nogroup;" if w.is_root else "",
+        "workers": workers, "port": w.nginx_port,
+        "connections": connections, "files": connections + 100,
+        "http2": " http2" if http == "2" else "",
+        "ca": w.directory / "ca", "more": more,
+        "upstream": upstream, "location": location})
+    return w._keep(harness.Nginx(at, w.web_address, w.nginx_port))
+
+
 class Rig(harness.World):
     """Certificates, one device, a stand-in server, gateway and nginx."""
 
@@ -84,23 +104,10 @@ class Rig(harness.World):
         self.gateway_conf({SERVER: [self.server.address]}, gateway=gateway)
         self.key = self.device()
         self.gw = self.gateway()
-        self.web = self._nginx(workers)
+        self.web = nginx(self, http, workers)
         self.conf = self.client_conf(
             self.nginx_port, self.key, listens=[("127.0.0.1:0", SERVER)],
             http=http)
-
-    def _nginx(self, workers):
-        at = self.directory / "nginx"
-        at.mkdir()
-        self.nginx_port = self.port()
-        upstream, location = packaged(self.gateway_dir / "http.sock")
-        (at / "nginx.conf").write_text(NGINX_CONF % {
-            "user": "user nobody nogroup;" if self.is_root else "",
-            "workers": workers, "port": self.nginx_port,
-            "http2": " http2" if self.http == "2" else "",
-            "ca": self.directory / "ca",
-            "upstream": upstream, "location": location})
-        return self._keep(harness.Nginx(at, self.web_address, self.nginx_port))
 
     def fleet(self, sessions, *options, name="fleet"):
         text = self.conf.read_text().replace("log_level = info",

@@ -18,12 +18,14 @@ tests_support_libsupport_a_SOURCES = \
 
 support_programs = \
 	tests/support/domino \
+	tests/support/flood \
 	tests/support/guest \
 	tests/support/mischief \
 	tests/support/relay
 
 check_PROGRAMS += $(support_programs)
 tests_support_domino_LDADD = tests/support/libsupport.a $(UV_LIBS)
+tests_support_flood_LDADD = tests/support/libsupport.a
 tests_support_guest_LDADD = tests/support/libsupport.a $(UV_LIBS)
 tests_support_mischief_SOURCES = \
 	tests/support/exchange.c \

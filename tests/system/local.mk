@@ -28,7 +28,6 @@ system_tests = \
 
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
-	tests/support/flood.py \
 	tests/system/harness.py \
 	tests/system/roads.py
 
