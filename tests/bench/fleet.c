@@ -3,7 +3,7 @@
  * own, one Notes connection through each, transactions on all of them.
  *
  *   fleet --config CLIENT.CONF --sessions N [--seconds S] [--warmup S]
- *         [--per-second R] [--up 200] [--down 1024] [--idle]
+ *         [--per-second R] [--up 200] [--down 1024] [--idle] [--active N]
  *
  * The configuration is nrpc-tunnel's, with one listener on port 0 that has a
  * fixed server, which is tests/support/domino. All tunnels have its one device
@@ -15,6 +15,11 @@
  * `end` around what is measured, so that whoever reads it can take the CPU
  * time of others; then one line of JSON. With --idle it does nothing more
  * after ready, until SIGTERM.
+ *
+ * With --active N all connections are closed again after their transaction, so
+ * that the sessions are left, without a stream. On SIGUSR1 the first N connect
+ * once more, make their transactions, and are measured; then these keep their
+ * connections, until SIGTERM.
  */
 #include "config.h"
 
@@ -38,6 +43,7 @@
 #include "tests/support/address.h"
 
 #define TICK_MS 5u
+#define PACE_MS 100u		/* each turn of the loop costs something */
 #define STARTING_MAX 4u	/* hellos of one device that the gateway keeps */
 #define READY_S 120u		/* for all of them to come up */
 #define SAMPLES_MAX 20000000u
@@ -45,12 +51,13 @@
 struct fleet {
 	uv_loop_t loop;
 	uv_timer_t tick;
-	uv_signal_t term;
+	uv_signal_t term, begin;
 	struct setup setup;
 	struct noise_keys device;
 	struct user_load load;
-	uint64_t sessions, seconds, warmup, per_second;
+	uint64_t sessions, seconds, warmup, per_second, active;
 	bool idle;
+	bool rests;			/* no connections while idle */
 	struct user **users;
 	uint64_t started, ready, failed, stopped;
 	bool going, measuring, stopping;
@@ -103,7 +110,7 @@ static void print_result(struct fleet *f)
 	    "\"count\": %zu, \"per_s\": %.1f, \"p50_us\": %" PRIu32
 	    ", \"p90_us\": %" PRIu32 ", \"p99_us\": %" PRIu32
 	    ", \"max_us\": %" PRIu32 ", \"missed\": %" PRIu64
-	    ", \"errors\": %" PRIu64 "}\n", f->sessions, seconds, f->count,
+	    ", \"errors\": %" PRIu64 "}\n", f->active, seconds, f->count,
 	    seconds > 0 ? (double)f->count / seconds : 0, quantile(f, 500),
 	    quantile(f, 900), quantile(f, 990), quantile(f, 1000), f->missed,
 	    f->failed);
@@ -122,8 +129,9 @@ static void on_ready(void *ctx, struct user *u)
 {
 	struct fleet *f = ctx;
 
-	(void)u;
 	f->ready++;
+	if (f->rests)
+		user_rest(u);
 }
 
 static void on_done(void *ctx, struct user *u, uint64_t us)
@@ -162,6 +170,7 @@ static void on_stopped(void *ctx, struct user *u)
 		return;
 	uv_close((uv_handle_t *)&f->tick, NULL);
 	uv_close((uv_handle_t *)&f->term, NULL);
+	uv_close((uv_handle_t *)&f->begin, NULL);
 }
 
 static const struct user_ops user_ops = {
@@ -204,16 +213,34 @@ static void start_more(struct fleet *f)
 
 static void go(struct fleet *f)
 {
-	printf("{\"ready\": %" PRIu64 "}\n", f->ready);
-	fflush(stdout);
-	if (f->idle) {
-		uv_timer_stop(&f->tick);
-		return;
-	}
 	f->going = true;
 	f->next_us = fleet_now_us() + f->warmup * 1000000;
-	for (uint64_t i = 0; i < f->started; i++)
-		user_go(f->users[i], f->load.pause_us * i / f->sessions);
+	for (uint64_t i = 0; i < f->active; i++)
+		user_go(f->users[i], f->load.pause_us * i / f->active);
+}
+
+static void on_all_ready(struct fleet *f)
+{
+	printf("{\"ready\": %" PRIu64 "}\n", f->ready);
+	fflush(stdout);
+	if (f->idle || f->rests)
+		uv_timer_stop(&f->tick);
+	else
+		go(f);
+}
+
+static void on_tick(uv_timer_t *timer);
+
+static void on_begin(uv_signal_t *handle, int number)
+{
+	struct fleet *f = handle->data;
+
+	(void)number;
+	if (!f->rests || f->going || f->stopping ||
+	    uv_is_active((uv_handle_t *)&f->tick))
+		return;
+	uv_timer_start(&f->tick, on_tick, PACE_MS, PACE_MS);
+	go(f);
 }
 
 static void on_tick(uv_timer_t *timer)
@@ -225,7 +252,7 @@ static void on_tick(uv_timer_t *timer)
 		if (f->ready + f->failed < f->sessions)
 			start_more(f);
 		else
-			go(f);
+			on_all_ready(f);
 	} else if (now_us < f->next_us) {
 		return;
 	} else if (!f->measuring) {
@@ -238,7 +265,10 @@ static void on_tick(uv_timer_t *timer)
 		f->ended_us = now_us;
 		say("end");
 		print_result(f);
-		stop(f);
+		if (f->rests)
+			uv_timer_stop(&f->tick);
+		else
+			stop(f);
 	}
 }
 
@@ -294,6 +324,7 @@ static const char *parse(struct fleet *f, int argc, char **argv)
 		{ "per-second", required_argument, NULL, 'r' },
 		{ "up", required_argument, NULL, 'u' },
 		{ "down", required_argument, NULL, 'd' },
+		{ "active", required_argument, NULL, 'a' },
 		{ "idle", no_argument, NULL, 'i' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -304,7 +335,7 @@ static const char *parse(struct fleet *f, int argc, char **argv)
 		uint64_t *number = c == 'n' ? &f->sessions :
 		    c == 's' ? &f->seconds : c == 'w' ? &f->warmup :
 		    c == 'r' ? &f->per_second : c == 'u' ? &f->load.up :
-		    c == 'd' ? &f->load.down : NULL;
+		    c == 'd' ? &f->load.down : c == 'a' ? &f->active : NULL;
 
 		if (c == '?')
 			return NULL;
@@ -317,8 +348,11 @@ static const char *parse(struct fleet *f, int argc, char **argv)
 			f->idle = true;
 	}
 	if (f->load.up == 0 || f->load.up > 32768 || f->load.down == 0 ||
-	    f->sessions == 0)
+	    f->sessions == 0 || f->active > f->sessions)
 		return NULL;
+	f->rests = f->active > 0;
+	if (!f->rests)
+		f->active = f->sessions;
 	return config;
 }
 
@@ -329,15 +363,18 @@ static int run(struct fleet *f, const char *config)
 	if (load_setup(f, config) != 0)
 		return 2;
 	if (f->per_second > 0)
-		f->load.pause_us = f->sessions * 1000000 / f->per_second;
+		f->load.pause_us = f->active * 1000000 / f->per_second;
 	f->users = calloc(f->sessions, sizeof(struct user *));
 	if (f->users == NULL || uv_loop_init(&f->loop) != 0)
 		return EXIT_FAILURE;
 	uv_timer_init(&f->loop, &f->tick);
 	uv_signal_init(&f->loop, &f->term);
+	uv_signal_init(&f->loop, &f->begin);
 	f->tick.data = f;
 	f->term.data = f;
+	f->begin.data = f;
 	uv_signal_start(&f->term, on_term, SIGTERM);
+	uv_signal_start(&f->begin, on_begin, SIGUSR1);
 	f->next_us = fleet_now_us() + READY_S * UINT64_C(1000000);
 	uv_timer_start(&f->tick, on_tick, 0, TICK_MS);
 	uv_run(&f->loop, UV_RUN_DEFAULT);
@@ -357,7 +394,7 @@ int main(int argc, char **argv)
 	if (config == NULL) {
 		fprintf(stderr, "usage: fleet --config FILE --sessions N "
 		    "[--seconds S] [--warmup S]\n    [--per-second R] "
-		    "[--up N] [--down N] [--idle]\n");
+		    "[--up N] [--down N] [--idle] [--active N]\n");
 		return 2;
 	}
 	status = run(&f, config);

@@ -26,7 +26,9 @@ struct user {
 	uv_connect_t connect;
 	uv_timer_t timer;
 	unsigned open_handles;
-	bool connecting, ready, over;
+	bool connecting, connected, ready, over;
+	bool resting;			/* there is no connection, */
+	bool closing;			/* or the last one goes */
 	bool under_way;
 	struct script script;
 	uint64_t up_done, down_done;	/* places in the patterns */
@@ -97,7 +99,13 @@ static void on_timer(uv_timer_t *timer)
 	struct user *u = timer->data;
 
 	u->due_us += u->load->pause_us;
-	send_request(u, 0);
+	if (u->connected) {
+		send_request(u, 0);
+		return;
+	}
+	user_poll(u);
+	if (!u->connecting)
+		fail(u, "the tunnel is not up");
 }
 
 static void transaction_done(struct user *u)
@@ -162,6 +170,7 @@ static void on_connected(uv_connect_t *req, int status)
 		return;
 	}
 	uv_tcp_nodelay(&u->tcp, 1);
+	u->connected = true;
 	send_request(u, script_encode(&u->script, NULL, scratch));
 }
 
@@ -174,7 +183,7 @@ void user_poll(struct user *u)
 	char why[CONF_WHY_MAX];
 	int rc;
 
-	if (u->connecting || u->over)
+	if (u->connecting || u->over || u->resting)
 		return;
 	tunnel_get_info(u->tunnel, &info);
 	if (!info.up)
@@ -239,10 +248,49 @@ int user_new(struct user **out, uv_loop_t *loop, const struct setup *setup,
 	return 0;
 }
 
+static void on_rested(uv_handle_t *handle)
+{
+	struct user *u = handle->data;
+
+	u->closing = false;
+	if (--u->open_handles == 0)	/* user_free came in between */
+		free(u);
+}
+
+void user_rest(struct user *u)
+{
+	if (u->over || !u->connected)
+		return;
+	u->resting = true;
+	u->closing = true;
+	uv_close((uv_handle_t *)&u->tcp, on_rested);
+}
+
+/* What follows comes by another connection, with patterns of its own. */
+static void end_rest(struct user *u)
+{
+	u->resting = false;
+	u->connecting = u->connected = false;
+	u->up_done = u->down_done = 0;
+	uv_tcp_init(u->loop, &u->tcp);
+	u->tcp.data = u;
+	u->open_handles++;
+}
+
 void user_go(struct user *u, uint64_t phase_us)
 {
 	if (u->over)
 		return;
+	if (u->closing) {
+		fail(u, "it has not come to rest yet");
+		return;
+	}
+	if (u->resting)
+		end_rest(u);
+	if (u->load->pause_us == 0 && !u->connected) {
+		user_poll(u);
+		return;
+	}
 	if (u->load->pause_us == 0) {
 		send_request(u, 0);
 		return;
@@ -270,5 +318,6 @@ void user_free(struct user *u)
 {
 	tunnel_free(u->tunnel);
 	uv_close((uv_handle_t *)&u->timer, on_closed);
-	uv_close((uv_handle_t *)&u->tcp, on_closed);
+	if (!u->resting)
+		uv_close((uv_handle_t *)&u->tcp, on_closed);
 }

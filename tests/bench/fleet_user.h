@@ -45,6 +45,9 @@ int user_new(struct user **out, uv_loop_t *loop, const struct setup *setup,
 /* Is the tunnel up and nothing connected yet? Then connect. */
 void user_poll(struct user *u);
 
+/* Close the connection and keep the session, until user_go connects again. */
+void user_rest(struct user *u);
+
 /* Begin with transactions, the first one in so many microseconds. */
 void user_go(struct user *u, uint64_t phase_us);
 

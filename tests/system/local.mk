@@ -6,6 +6,7 @@ system_tests = \
 	tests/system/configuration-errors.test \
 	tests/system/connections-cut.test \
 	tests/system/counters.test \
+	tests/system/crowd.test \
 	tests/system/distance.test \
 	tests/system/documented.test \
 	tests/system/drain-and-reload.test \
