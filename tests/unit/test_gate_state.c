@@ -89,7 +89,7 @@ static void on_note(void *ctx, const char *line)
 }
 
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, NULL };
+    on_session_end, on_open, on_wake, on_note, NULL, NULL };
 
 static void client_open(void *ctx, struct stream *st, const char *name,
     size_t len)
