@@ -49,13 +49,6 @@ void cwnd_on_acked(struct cwnd *c, uint64_t flight, uint64_t bytes)
 	c->acked += bytes;
 }
 
-static uint64_t delay_allowed(const struct cwnd *c)
-{
-	uint64_t share = c->rtt_ms / DELAY_SHARE;
-
-	return share > DELAY_MIN_MS ? share : DELAY_MIN_MS;
-}
-
 static void set(struct cwnd *c, uint64_t bytes, uint64_t now_ms)
 {
 	c->bytes = bytes < CWND_MIN ? CWND_MIN : bytes;
@@ -63,6 +56,19 @@ static void set(struct cwnd *c, uint64_t bytes, uint64_t now_ms)
 		c->bytes = CWND_MAX;
 	c->changed_ms = now_ms;
 	c->limits = false;
+}
+
+void cwnd_on_silence(struct cwnd *c, uint64_t now_ms)
+{
+	c->starting = true;
+	set(c, CWND_MIN, now_ms);
+}
+
+static uint64_t delay_allowed(const struct cwnd *c)
+{
+	uint64_t share = c->rtt_ms / DELAY_SHARE;
+
+	return share > DELAY_MIN_MS ? share : DELAY_MIN_MS;
 }
 
 /* What has arrived since the last probe says how fast the path is. */

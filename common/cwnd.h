@@ -56,6 +56,13 @@ uint64_t cwnd_room(const struct cwnd *c, uint64_t flight);
 void cwnd_on_acked(struct cwnd *c, uint64_t flight, uint64_t bytes);
 
 /*
+ * What was under way was given up, for nothing came back: it may still be in a
+ * queue. As after a timeout of TCP's (RFC 5681, section 3.1), little may follow
+ * it, until the path shows how much it carries.
+ */
+void cwnd_on_silence(struct cwnd *c, uint64_t now_ms);
+
+/*
  * Should a probe go out, with so many bytes under way? The caller then sends
  * one beside the bulk and says so. One that stays away for long counts as
  * slow, and another is wanted.

@@ -149,6 +149,8 @@ static void give_up(struct lanes *l, uint64_t now_ms)
 		if (i == LANES_HELLO &&
 		    l->hello_silences < HELLO_SILENCES_MAX)
 			l->hello_silences++;
+		if (i != LANES_HELLO)
+			session_path_silent(l->session, now_ms);
 		l->ops->cancel(l->ctx, i);
 		lanes_on_end(l, i, LANES_FAILED, 0,
 		    "the gateway does not answer", now_ms);

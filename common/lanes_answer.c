@@ -198,12 +198,16 @@ static void cancel(struct lanes *l, unsigned slot)
  * The path works again for an exchange begun after it had failed. Those from
  * before that have been silent since may be on connections that are dead.
  */
-static void doubt_older(struct lanes *l, const struct slot *works)
+static void doubt_older(struct lanes *l, const struct slot *works,
+    uint64_t now_ms)
 {
-	for (unsigned i = 0; i < LANES_SLOTS; i++)
-		if (i != LANES_HELLO && l->slot[i].busy &&
-		    l->slot[i].heard_ms < works->start_ms)
-			cancel(l, i);
+	for (unsigned i = 0; i < LANES_SLOTS; i++) {
+		if (i == LANES_HELLO || !l->slot[i].busy ||
+		    l->slot[i].heard_ms >= works->start_ms)
+			continue;
+		cancel(l, i);
+		session_path_silent(l->session, now_ms);
+	}
 }
 
 static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
@@ -212,7 +216,7 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 
 	learn_hold(l, s, true, false, now_ms);
 	if (l->rounds > 0 && s->probe)
-		doubt_older(l, s);
+		doubt_older(l, s, now_ms);
 	l->rounds = 0;
 	lanes_doubt_over(l);
 	l->retry_ms = 0;

@@ -149,12 +149,19 @@ bool sendq_has_work(const struct sendq *q)
 	return sendq_next(q, 1, &p);
 }
 
-uint64_t sendq_backlog(const struct sendq *q)
+uint64_t sendq_lost(const struct sendq *q)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < q->lost.count; i++)
 		n += q->lost.r[i].to - q->lost.r[i].from;
+	return n;
+}
+
+uint64_t sendq_backlog(const struct sendq *q)
+{
+	uint64_t n = sendq_lost(q);
+
 	if (send_end(q) > q->sent)
 		n += send_end(q) - q->sent;
 	return n;

@@ -72,6 +72,7 @@ void sendq_on_lost(struct sendq *q, const struct sendq_piece *p);
 
 bool sendq_has_work(const struct sendq *q);	/* would sendq_next say yes? */
 uint64_t sendq_backlog(const struct sendq *q);	/* bytes it could send now */
+uint64_t sendq_lost(const struct sendq *q);	/* of those, for another time */
 uint64_t sendq_kept(const struct sendq *q);	/* bytes in memory */
 bool sendq_is_done(const struct sendq *q);	/* end of stream acknowledged */
 

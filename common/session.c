@@ -202,6 +202,11 @@ uint64_t session_lane_oldest(const struct session *s, uint64_t lane)
 	return sent_oldest(&s->sent, lane);
 }
 
+void session_path_silent(struct session *s, uint64_t now_ms)
+{
+	cwnd_on_silence(&s->cwnd, now_ms);
+}
+
 void session_path_changed(struct session *s)
 {
 	cwnd_init(&s->cwnd);

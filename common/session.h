@@ -244,6 +244,9 @@ uint64_t session_lane_flight(const struct session *s, uint64_t lane);
 /* The lowest of these records' numbers, or UINT64_MAX. */
 uint64_t session_lane_oldest(const struct session *s, uint64_t lane);
 
+/* Much was given up for want of an answer: send little for a while. */
+void session_path_silent(struct session *s, uint64_t now_ms);
+
 /* Another network: what was learned of the path is forgotten. */
 void session_path_changed(struct session *s);
 

@@ -155,7 +155,10 @@ uint64_t stream_pool_share(const struct stream *st);
 /* on_writable for the streams that wait and have room again. */
 void stream_wake_blocked(struct session *s);
 
-/* Has it been sending for so long that others may overtake? */
+/*
+ * Has it been sending for so long that others may overtake? Or was so much lost
+ * that sending it all again at once would fill a slow path?
+ */
 bool stream_is_bulk(const struct stream *st, uint64_t now_ms);
 
 /*

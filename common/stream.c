@@ -349,8 +349,9 @@ void stream_update(struct stream *st)
 
 bool stream_is_bulk(const struct stream *st, uint64_t now_ms)
 {
-	return st->burst > STREAM_BULK_BYTES &&
-	    now_ms - st->burst_ms < STREAM_BULK_PAUSE_MS;
+	return (st->burst > STREAM_BULK_BYTES &&
+	    now_ms - st->burst_ms < STREAM_BULK_PAUSE_MS) ||
+	    sendq_lost(&st->out) > RECORD_PLAIN_MAX;
 }
 
 /* ---- writing ---------------------------------------------------------- */

@@ -149,6 +149,22 @@ static void test_a_longer_path_is_found_out(void)
 	CU_ASSERT_TRUE(c.bytes > CWND_MIN);
 }
 
+/* And grows from there as at the beginning. */
+static void test_silence_leaves_the_least(void)
+{
+	setup();
+	for (int i = 0; i < 20; i++)
+		round_trip(BASE_MS);
+	CU_ASSERT_TRUE(c.bytes > CWND_MIN);
+	cwnd_on_silence(&c, now_ms);
+	CU_ASSERT_EQUAL(c.bytes, CWND_MIN);
+	CU_ASSERT_EQUAL(cwnd_room(&c, 0), CWND_MIN);
+	CU_ASSERT_EQUAL(c.rtt_ms, BASE_MS);
+	for (int i = 0; i < 5; i++)
+		round_trip(BASE_MS);
+	CU_ASSERT_TRUE(c.bytes >= 16 * CWND_MIN);
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -171,6 +187,7 @@ int main(void)
 		    test_little_under_way_needs_no_probe },
 		{ "a longer path is found out",
 		    test_a_longer_path_is_found_out },
+		{ "silence leaves the least", test_silence_leaves_the_least },
 		{ NULL, NULL }
 	};
 

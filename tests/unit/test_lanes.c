@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "common/cwnd.h"
 #include "common/err.h"
 #include "common/gate.h"
 #include "tests/unit/unit.h"
@@ -842,6 +843,7 @@ static void test_an_answer_in_time_raises_no_doubt(void)
 static void test_another_connection_is_tried_before_the_first_fails(void)
 {
 	unsigned first, before, newest = 0;
+	struct lanes_stats stats;
 
 	setup();
 	settle();
@@ -860,6 +862,8 @@ static void test_another_connection_is_tried_before_the_first_fails(void)
 	CU_ASSERT_TRUE(call[newest].fresh);
 	settle_one(newest);
 	CU_ASSERT_EQUAL(cancels, before + 1);	/* the first is not waited for */
+	lanes_get_stats(lanes, &stats);
+	CU_ASSERT_EQUAL(stats.window, CWND_MIN);
 	settle();
 	CU_ASSERT_EQUAL(state, LANES_UP);
 	teardown();

@@ -239,6 +239,29 @@ static void test_what_a_lane_lost_is_sent_again(void)
 	teardown();
 }
 
+/* A question that was lost goes at once, a lot that was lost with the bulk. */
+static void test_much_that_was_lost_is_bulk(void)
+{
+	static const uint8_t much[2 * RECORD_PLAIN_MAX];
+	struct stream *st;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_write(st, much, 1000), 1000);
+	(void)fill(&client, 5, bytes);
+	CU_ASSERT_FALSE(session_has_work(client.s, TAKE_QUICK, now_ms));
+	session_lane_begin(client.s, 5, ++exchanges);
+	CU_ASSERT_TRUE(session_has_work(client.s, TAKE_QUICK, now_ms));
+	CU_ASSERT_EQUAL(stream_write(st, much, sizeof(much)), sizeof(much));
+	(void)fill(&client, 5, bytes);
+	now_ms += 10000;
+	session_lane_begin(client.s, 5, ++exchanges);
+	CU_ASSERT_TRUE(session_has_work(client.s, TAKE_BULK, now_ms));
+	move(&client, &gateway);
+	CU_ASSERT_FALSE(session_has_work(client.s, TAKE_BULK, now_ms));
+	teardown();
+}
+
 static void test_a_broken_lane_rule_loses_bytes(void)
 {
 	setup(NULL);
@@ -978,6 +1001,8 @@ int main(void)
 		{ "halves end one by one", test_halves_end_one_by_one },
 		{ "what a lane lost is sent again",
 		    test_what_a_lane_lost_is_sent_again },
+		{ "much that was lost is bulk",
+		    test_much_that_was_lost_is_bulk },
 		{ "a broken lane rule loses bytes",
 		    test_a_broken_lane_rule_loses_bytes },
 		{ "repeated records are dropped",
