@@ -334,7 +334,8 @@ static void expire(struct gate_list *l, uint64_t life_ms, uint64_t now_ms)
 
 	while ((gs = l->head) != NULL && now_ms - gs->used_ms >= life_ms) {
 		/* Somebody waits for an answer, however short the life. */
-		if (gs->held.head != NULL || gs->bulk.head != NULL)
+		if (!gs->ended &&
+		    (gs->held.head != NULL || gs->bulk.head != NULL))
 			gate_session_used(gs, now_ms);
 		else
 			gate_session_free(gs);

@@ -119,6 +119,8 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 	if (x->pours && !gate_is_for_bulk(x) && x->sent > STREAM_BULK_BYTES &&
 	    gate_handed_over(gs, now_ms))
 		x->finish = true;
+	if (gs->ended)		/* since it was to be answered */
+		x->finish = true;
 	if (x->begun && gs->stores && session_backlog(gs->session) > 0 &&
 	    session_bulk_room(gs->session) == 0)
 		x->finish = true;

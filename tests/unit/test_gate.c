@@ -1065,6 +1065,29 @@ static void test_a_client_that_leaves_ends_its_session(void)
 	teardown();
 }
 
+/* There was something to say, and then only that it is over. */
+static void test_a_session_that_ends_holds_nothing(void)
+{
+	struct session_seen seen;
+	struct request r;
+
+	setup();
+	greet(1);
+	answer_ping();
+	(void)open_stream();
+	ask(&r, 0, 60000, 1);
+	CU_ASSERT_EQUAL(gate_exchange_state(r.x), GATE_WAITING);
+	CU_ASSERT_EQUAL(stream_write(accepted, "answer", 6), 6);
+	gate_run(gate, now_ms);
+	CU_ASSERT_EQUAL(gate_exchange_state(r.x), GATE_READY);
+	(void)gate_close_device(gate, device.pub, SESSION_REVOKED, "revoked");
+	gate_run(gate, now_ms);
+	CU_ASSERT_TRUE(take(&r, &seen) > 0);
+	now_ms += 3600000;
+	gate_run(gate, now_ms);
+	teardown();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -1126,6 +1149,8 @@ int main(void)
 		    test_a_small_answer_overtakes_a_long_one },
 		{ "a client that leaves ends its session",
 		    test_a_client_that_leaves_ends_its_session },
+		{ "a session that ends holds nothing",
+		    test_a_session_that_ends_holds_nothing },
 		{ NULL, NULL }
 	};
 
