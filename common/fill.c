@@ -49,7 +49,7 @@ static struct stream *next_stream(const struct draft *d)
 {
 	struct stream *st = d->s->ready;
 
-	if (st == NULL || d->f->take == TAKE_NOTHING)
+	if (st == NULL || d->f->take <= TAKE_PING)
 		return NULL;
 	do {
 		if (takes(d, st))
@@ -230,7 +230,7 @@ static int seal(struct draft *d, uint8_t *out, size_t *out_len)
 
 static bool takes_pings(const struct draft *d)
 {
-	return (d->f->take == TAKE_QUICK || d->f->take == TAKE_ALL) &&
+	return d->f->take != TAKE_NOTHING && d->f->take != TAKE_BULK &&
 	    (d->s->pong_queued || d->s->ping_queued);
 }
 

@@ -20,6 +20,8 @@ void gate_exchange_detach(struct gate_exchange *x)
 	if (x->pours)
 		gate_session_dirty(gs);
 	gate_stop_pouring(x);
+	if (gs->lasting == x)
+		gs->lasting = NULL;
 	if (x->head && gs->lane[x->lane].x == x)
 		gs->lane[x->lane].x = NULL;
 	if (x->prev != NULL)
@@ -101,8 +103,11 @@ static void begin(struct gate_exchange *x, const struct session_seen *seen)
 	x->lane = seen->lane;
 	x->exchange = seen->exchange;
 	x->keep = seen->keep;
-	x->hold_ms = seen->hold_ms < x->g->cfg.hold_max_ms ? seen->hold_ms :
-	    x->g->cfg.hold_max_ms;
+	x->lasting = seen->hold_ms > SESSION_LASTING && !gate_is_for_bulk(x);
+	x->hold_ms = x->lasting ? seen->hold_ms - SESSION_LASTING :
+	    seen->hold_ms;
+	if (x->hold_ms > x->g->cfg.hold_max_ms)
+		x->hold_ms = x->g->cfg.hold_max_ms;
 	if (lane->used && seen->exchange <= lane->exchange) {
 		x->stale = true;
 		return;
@@ -112,6 +117,8 @@ static void begin(struct gate_exchange *x, const struct session_seen *seen)
 
 		old->stale = true;
 		gate_stop_pouring(old);
+		if (x->gs->lasting == old)
+			x->gs->lasting = NULL;
 		if (old->state == GATE_WAITING)
 			gate_ready(old);
 	}
@@ -305,7 +312,11 @@ void gate_exchange_body_end(struct gate_exchange *x, uint64_t now_ms)
 	learn(gs);
 	if (x->part_len > 0)	/* its end was lost on the way: */
 		x->hold_ms = 0;	/* the client learns it by the answer */
-	if (x->hold_ms > 0 && !x->finish) {
+	if (x->hold_ms == 0 || x->finish)
+		x->lasting = false;
+	if (x->lasting) {
+		gate_lasting_begin(x, now_ms);
+	} else if (x->hold_ms > 0 && !x->finish) {
 		if (!gate_is_for_bulk(x))
 			gs->keep = x->keep;
 		x->hold_until_ms = now_ms + x->hold_ms;

@@ -1,8 +1,8 @@
 /*
  * What gate.c (sessions), gate_hello.c (admission), gate_exchange.c
  * (requests), gate_due.c and gate_queue.c (those that wait), gate_policy.c
- * (which is answered when), gate_response.c (with what) and gate_state.c (an
- * upgrade) share. Nobody else includes this.
+ * (which is answered when), gate_response.c (with what), gate_duplex.c (one
+ * that lasts) and gate_state.c (an upgrade) share. Nobody else includes this.
  */
 #ifndef COMMON_GATE_IMPL_H
 #define COMMON_GATE_IMPL_H
@@ -52,6 +52,7 @@ struct gate_session {
 		struct gate_exchange *head, **tail;
 		unsigned count;
 	} held, bulk;
+	struct gate_exchange *lasting;	/* whose response goes on, or NULL */
 	unsigned pouring;	/* responses that carry bulk too */
 	uint64_t poured_ms;	/* when a lane for bulk first carried some */
 	bool stores;		/* the path keeps a response until it ends */
@@ -83,6 +84,8 @@ struct gate_exchange {
 	bool quick;		/* only what may overtake bulk */
 	bool pours;		/* bulk too */
 	bool stalled;		/* it waits for an ACK */
+	bool lasting;		/* its response goes on: gate_duplex.c */
+	bool streams;		/* and the path was seen to hand it on */
 	bool finish;		/* to end with what there is */
 	bool begun;		/* part of the response is out */
 	uint64_t lane, exchange, hold_ms, keep;
@@ -90,6 +93,7 @@ struct gate_exchange {
 	/* How much of it arrived in the last round trip, and until when. */
 	uint64_t arrived_round, arrived_mark, mark_ms;
 	uint64_t first_number;	/* of the records in the response */
+	uint64_t oldest;	/* of a lasting one, when that last changed */
 	uint64_t begun_ms, hold_until_ms;
 	struct gate_exchange *prev, *next;	/* of the same session */
 	struct gate_exchange *held_next;
@@ -199,6 +203,21 @@ bool gate_has_bulk_lanes(const struct gate_session *gs);
 
 /* Have they taken over? */
 bool gate_handed_over(const struct gate_session *gs, uint64_t now_ms);
+
+/* gate_duplex.c */
+
+/* The request is whole, and its response is to last. */
+void gate_lasting_begin(struct gate_exchange *x, uint64_t now_ms);
+
+/* As gate_exchange_pull. */
+size_t gate_lasting_pull(struct gate_exchange *x, uint8_t *out, size_t room,
+    bool *done, uint64_t now_ms);
+
+/* What is small goes by the response that lasts. False: there is none. */
+bool gate_lasting_answers(struct gate_session *gs);
+
+/* It is to end, if there is one. */
+void gate_lasting_end(struct gate_session *gs);
 
 /* gate_response.c: its hold, or its grace, is over. */
 void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms);

@@ -162,12 +162,15 @@ void gate_exchange_policy(struct gate_session *gs, uint64_t now_ms)
 	if (!gate_has_bulk_lanes(gs))
 		gs->poured_ms = 0;
 	answer_all(&gs->held, gs->ended ? 0 : gs->keep);
-	if (gs->ended)
+	if (gs->ended) {
 		answer_all(&gs->bulk, 0);
+		gate_lasting_end(gs);
+	}
 	if (gs->held.head != NULL && session_owes_ack(gs->session) &&
 	    gs->held.head->due_ms > now_ms + SESSION_ACK_MS)
 		gate_due_at(gs->held.head, now_ms + SESSION_ACK_MS);
-	if (session_has_work(gs->session, TAKE_QUICK, now_ms)) {
+	if (session_has_work(gs->session, TAKE_QUICK, now_ms) &&
+	    !gate_lasting_answers(gs)) {
 		if (gs->pouring > 0)
 			answer_quickly(gs);
 		else if (gs->held.head != NULL)

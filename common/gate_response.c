@@ -162,6 +162,8 @@ size_t gate_exchange_pull(struct gate_exchange *x, uint8_t *out, size_t room,
 		*done = true;
 		return 0;
 	}
+	if (!x->stale && x->lasting)
+		return gate_lasting_pull(x, out, room, done, now_ms);
 	if (!x->stale)
 		return pull_records(x, out, room, now_ms, done);
 	n = pull_stale(x, out, room, now_ms, done);

@@ -23,6 +23,7 @@ common_libengine_a_SOURCES = \
 	common/gate.h \
 	common/gate_device.c \
 	common/gate_due.c \
+	common/gate_duplex.c \
 	common/gate_exchange.c \
 	common/gate_hello.c \
 	common/gate_impl.h \

@@ -23,6 +23,12 @@
 
 #define SESSION_LANES 96u		/* lanes are numbered 0..95 */
 #define SESSION_BULK_LANE 48u		/* what is held from here on is for bulk */
+/*
+ * Added to the hold of a request: its response may last, with more records
+ * whenever there are some. A gateway that does not know it holds the request as
+ * long as it holds any.
+ */
+#define SESSION_LASTING (UINT64_C(1) << 32)
 
 struct budget;
 struct session;
@@ -167,6 +173,7 @@ bool session_lane_pending(const struct session *s, uint64_t lane);
 
 enum session_take {
 	TAKE_NOTHING,	/* no frame that would need acknowledging */
+	TAKE_PING,	/* PING and PONG alone */
 	TAKE_QUICK,	/* all but the data of streams in the midst of bulk */
 	TAKE_BULK,	/* only those streams, as the window allows */
 	TAKE_ALL

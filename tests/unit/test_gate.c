@@ -1047,6 +1047,165 @@ static void test_a_small_answer_overtakes_a_long_one(void)
 	teardown();
 }
 
+/* ---- responses that last ---------------------------------------------- */
+
+#define LAST_MS 3000u		/* they wait for so long */
+
+/* Take what there is of a response that goes on. Returns its bytes. */
+static size_t pull(struct request *r, bool *done)
+{
+	static uint8_t out[65536];
+	struct session_seen seen;
+	size_t n;
+
+	gate_run(gate, now_ms);
+	*done = false;
+	if (gate_exchange_state(r->x) != GATE_READY)
+		return 0;
+	n = gate_exchange_pull(r->x, out, sizeof(out), done, now_ms);
+	take_records(out, n, &seen);
+	return n;
+}
+
+/* One that has begun, on this lane; it brings a PING. */
+static void last(struct request *r, uint64_t lane)
+{
+	bool done;
+
+	ask(r, lane, SESSION_LASTING + LAST_MS, 1);
+	CU_ASSERT_TRUE(pull(r, &done) > 0);
+	CU_ASSERT_FALSE(done);
+	CU_ASSERT_EQUAL(pull(r, &done), 0);
+	CU_ASSERT_EQUAL(gate_exchange_state(r->x), GATE_WAITING);
+}
+
+static void acknowledge(void)
+{
+	struct session_seen seen;
+	struct request r;
+
+	ask(&r, 0, 0, 0);
+	(void)take(&r, &seen);
+}
+
+static void greet_and_open(void)
+{
+	setup();
+	greet(1);
+	answer_ping();
+	(void)open_stream();
+}
+
+static void test_a_response_lasts_once_it_has_shown_that_it_can(void)
+{
+	struct request held, r;
+	bool done;
+
+	greet_and_open();
+	ask(&held, 1, 20000, 1);
+	last(&r, 2);
+	CU_ASSERT_EQUAL(stream_write(accepted, "first", 5), 5);
+	CU_ASSERT_EQUAL(pull(&r, &done), 0);
+	CU_ASSERT_TRUE(pull(&held, &done) > 0);	/* not shown: as ever */
+	CU_ASSERT_TRUE(done);
+	finish(&held);
+	acknowledge();
+	ask(&held, 1, 20000, 1);
+	cfg.response_ms = 5 * LAST_MS;
+	gate_reconfigure(gate, &cfg);
+	for (unsigned i = 0; i < 11; i++) {
+		CU_ASSERT_FALSE(done && i > 0);
+		CU_ASSERT_EQUAL(gate_exchange_state(held.x), GATE_WAITING);
+		now_ms += LAST_MS / 2;
+		CU_ASSERT_EQUAL(stream_write(accepted, "news", 4), 4);
+		CU_ASSERT_TRUE(pull(&r, &done) > 0);
+		if (!done)
+			(void)pull(&r, &done);
+		acknowledge();
+	}
+	CU_ASSERT_TRUE(done);		/* its time was over */
+	finish(&r);
+	finish(&held);
+	teardown();
+}
+
+static void test_what_lasts_ends_when_it_is_not_acknowledged(void)
+{
+	struct request r;
+	uint64_t begun;
+	bool done;
+
+	greet_and_open();
+	last(&r, 2);
+	acknowledge();
+	begun = now_ms;
+	do {
+		now_ms += LAST_MS / 10;
+		CU_ASSERT_EQUAL(stream_write(accepted, "news", 4), 4);
+		CU_ASSERT_TRUE(pull(&r, &done) > 0);
+		if (!done)
+			(void)pull(&r, &done);
+	} while (!done && now_ms - begun < 10 * LAST_MS);
+	CU_ASSERT_TRUE(done);
+	CU_ASSERT_TRUE(now_ms - begun <= LAST_MS + LAST_MS / 5);
+	finish(&r);
+	teardown();
+}
+
+static void test_what_lasts_ends_when_there_is_nothing_to_say(void)
+{
+	struct request r;
+	bool done;
+
+	greet_and_open();
+	last(&r, 2);
+	acknowledge();
+	now_ms += LAST_MS - 1;
+	CU_ASSERT_EQUAL(pull(&r, &done), 0);
+	now_ms += 1;
+	CU_ASSERT_TRUE(pull(&r, &done) > 0);
+	CU_ASSERT_TRUE(done);
+	finish(&r);
+	teardown();
+}
+
+static void test_of_two_that_last_the_newer_takes_over(void)
+{
+	struct request one, two;
+	bool done;
+
+	greet_and_open();
+	last(&one, 2);
+	acknowledge();
+	ask(&two, 3, SESSION_LASTING + LAST_MS, 1);
+	CU_ASSERT_TRUE(pull(&one, &done) > 0);
+	CU_ASSERT_TRUE(done);
+	finish(&one);
+	(void)pull(&two, &done);
+	(void)pull(&two, &done);
+	CU_ASSERT_EQUAL(stream_write(accepted, "news", 4), 4);
+	CU_ASSERT_TRUE(pull(&two, &done) > 0);	/* at once */
+	CU_ASSERT_FALSE(done);
+	finish(&two);
+	teardown();
+}
+
+static void test_the_end_of_a_session_goes_by_what_lasts(void)
+{
+	struct request r;
+	bool done;
+
+	greet_and_open();
+	last(&r, 2);
+	acknowledge();
+	CU_ASSERT_EQUAL(gate_close_all(gate, SESSION_SHUTDOWN, "down"), 1);
+	CU_ASSERT_TRUE(pull(&r, &done) > 0);
+	CU_ASSERT_TRUE(done);
+	CU_ASSERT_EQUAL(closed_with, SESSION_SHUTDOWN);
+	finish(&r);
+	teardown();
+}
+
 static void test_a_client_that_leaves_ends_its_session(void)
 {
 	struct session_seen seen;
@@ -1147,6 +1306,16 @@ int main(void)
 		    test_a_long_response_ends_at_its_cap },
 		{ "a small answer overtakes a long one",
 		    test_a_small_answer_overtakes_a_long_one },
+		{ "a response lasts once it has shown that it can",
+		    test_a_response_lasts_once_it_has_shown_that_it_can },
+		{ "what lasts ends when it is not acknowledged",
+		    test_what_lasts_ends_when_it_is_not_acknowledged },
+		{ "what lasts ends when there is nothing to say",
+		    test_what_lasts_ends_when_there_is_nothing_to_say },
+		{ "of two that last the newer takes over",
+		    test_of_two_that_last_the_newer_takes_over },
+		{ "the end of a session goes by what lasts",
+		    test_the_end_of_a_session_goes_by_what_lasts },
 		{ "a client that leaves ends its session",
 		    test_a_client_that_leaves_ends_its_session },
 		{ "a session that ends holds nothing",
