@@ -29,6 +29,7 @@ void lanes_defaults(struct lanes_config *c)
 	c->rekey_ms = 3600000;
 	c->body_max = 960u << 10;
 	c->body_max_h2 = 60u << 10;
+	c->duplex_after = 20;
 	c->lanes = 24;
 	c->lanes_h2 = 96;
 }
@@ -49,6 +50,7 @@ int lanes_new(struct lanes **out, const struct lanes_config *c,
 	l->hold_patience = 1;
 	l->keep = 1;
 	backoff_init(&l->backoff, c->retry_min_ms, c->retry_max_ms);
+	lanes_duplex_init(l);
 	lanes_set_http2(l, false);
 	snprintf(l->why, sizeof(l->why), "not connected yet");
 	*out = l;
@@ -134,8 +136,10 @@ static uint64_t give_up_at(const struct lanes *l, const struct slot *s)
 
 	if (s == &l->slot[LANES_HELLO])
 		wait = hello_patience(l);
-	else if (s->holding && !s->answered)
+	else if ((s->holding && !s->answered) || s->lasting)
 		wait += l->hold_ms;
+	else if (s->open)
+		return UINT64_MAX;
 	return s->heard_ms + wait;
 }
 
@@ -268,7 +272,8 @@ static bool send_one(struct lanes *l, enum session_take take,
  */
 static void send_queued(struct lanes *l, uint64_t now_ms)
 {
-	while (send_one(l, TAKE_QUICK, now_ms))
+	while (lanes_duplex_send(l, now_ms) ||
+	    send_one(l, TAKE_QUICK, now_ms))
 		;
 	while (lanes_bulk_body(l) > 0 && send_one(l, TAKE_BULK, now_ms))
 		;
@@ -351,6 +356,7 @@ static void hedge(struct lanes *l, uint64_t now_ms)
 	if (now_ms < hedge_at(l))
 		return;
 	asked_ms = session_give_patience(l->session);
+	lanes_duplex_hedge(l, now_ms);
 	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
 		struct slot *s = &l->slot[i];
 
@@ -448,6 +454,7 @@ void lanes_run(struct lanes *l, uint64_t now_ms)
 	if (l->session == NULL || l->need_hello)
 		return;
 	lanes_doubt(l, now_ms);
+	lanes_duplex_run(l, now_ms);
 	if (probing(l)) {
 		probe(l, now_ms);
 		return;
@@ -482,6 +489,7 @@ uint64_t lanes_deadline(const struct lanes *l)
 		sooner(&at, check_at(l));
 		sooner(&at, hedge_at(l));
 		sooner(&at, lanes_doubt_at(l));
+		sooner(&at, lanes_duplex_at(l));
 	} else {
 		sooner(&at, probe_at(l));
 	}
@@ -497,6 +505,7 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 		return;
 	lanes_cancel_all(l);
 	memset(l->path, 0, sizeof(l->path));
+	lanes_duplex_init(l);
 	l->rounds = 1;		/* fresh connections */
 	l->doubting = false;
 	l->doubt_shift = l->hello_silences = 0;

@@ -20,7 +20,8 @@
 #define LANES_HELLO SESSION_LANES	/* the slot that carries hellos */
 #define LANES_GHOSTS 4u			/* exchanges that were hedged */
 #define LANES_SLOTS (SESSION_LANES + 1u + LANES_GHOSTS)
-#define LANES_PATHS 8u		/* two for what is small, six for bulk */
+#define LANES_PATHS 9u		/* two for what is small, six for bulk, and one
+				   for what stays open on HTTP/1.1 */
 
 enum lanes_state {
 	LANES_DOWN,		/* no session, or the last attempts failed */
@@ -65,6 +66,17 @@ struct lanes_ops {
 	 * fresh connection. May be NULL.
 	 */
 	void (*on_silence)(void *ctx, uint64_t silent_ms);
+	/*
+	 * As post, but the body goes on with what is appended, until it is
+	 * finished; it is copied. unsent: so much of it has not gone out yet.
+	 * All four may be NULL: then no body ever goes on.
+	 */
+	void (*open)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+	    unsigned path, bool fresh);
+	void (*append)(void *ctx, unsigned slot, const uint8_t *data,
+	    size_t len);
+	void (*finish)(void *ctx, unsigned slot);
+	size_t (*unsent)(void *ctx, unsigned slot);
 };
 
 struct lanes_config {
@@ -80,6 +92,8 @@ struct lanes_config {
 	uint32_t rekey_ms;		/* a fresh handshake at least this often: 1 h */
 	uint32_t body_max;		/* request body on HTTP/1.1: 983040 */
 	uint32_t body_max_h2;		/* request body on HTTP/2: 60 KiB */
+	unsigned duplex_after;		/* questions in a row, before a duplex
+					   lane is tried: 20; 0: never */
 	unsigned lanes;			/* at once on HTTP/1.1: 8 */
 	unsigned lanes_h2;		/* at once on HTTP/2: 64 */
 };
@@ -137,6 +151,8 @@ struct lanes_stats {
 	uint64_t exchanges, failed, hellos, sessions;
 	uint64_t hedged;		/* exchanges repeated elsewhere */
 	uint64_t silences;		/* that made us try the path anew */
+	bool duplex;			/* the path carries both bodies open */
+	uint64_t streamed;		/* questions sent in an open body */
 	unsigned in_flight;
 	uint32_t rtt_ms;		/* of the path without queues; 0: unknown */
 	uint64_t window;		/* bytes of bulk under way at once */

@@ -25,6 +25,8 @@ static void note_answer(struct lanes *l, unsigned lane, size_t len,
 	struct slot *s = &l->slot[lane];
 
 	s->answer_bytes += len;
+	if (s->lasting)		/* much of what is small */
+		return;
 	if (s->answer_bytes <= LANES_BULK_ANSWER && lane < SESSION_BULK_LANE)
 		return;
 	if (now_ms - l->poured_ms > LANES_POUR_MS)
@@ -139,7 +141,7 @@ void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
 
 static void release_body(struct slot *s)
 {
-	s->busy = false;
+	s->busy = s->open = s->lasting = false;
 	if (s->body_size > BODY_SPARE) {
 		free(s->body);
 		s->body = NULL;
@@ -326,6 +328,8 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 		lanes_hello_ended(l, result, http_status, detail, now_ms);
 	else if (result == LANES_DONE && s->ended && !s->bad)
 		succeeded(l, slot, now_ms);
+	else if (s->streamed && http_status != 404)
+		lanes_duplex_failed(l, slot, result, now_ms);
 	else
 		ended_badly(l, slot, result, http_status, detail, now_ms);
 	l->ops->on_wake(l->ctx);

@@ -1,7 +1,7 @@
 /*
  * What lanes.c (policy), lanes_io.c (exchanges), lanes_answer.c (what comes of
- * them), lanes_path.c (silence) and lanes_hello.c (the handshake) share. Nobody
- * else includes this.
+ * them), lanes_path.c (silence), lanes_duplex.c (bodies that stay open) and
+ * lanes_hello.c (the handshake) share. Nobody else includes this.
  */
 #ifndef COMMON_LANES_IMPL_H
 #define COMMON_LANES_IMPL_H
@@ -13,6 +13,8 @@
 
 #define LANES_QUICK 2u		/* kept free of bulk, for what is small */
 #define PATHS_QUICK 2u		/* the second one only after a hedge */
+#define PATHS_BULK 6u
+#define PATH_OPEN (PATHS_QUICK + PATHS_BULK)
 #define HEDGE_COST 8u		/* in tokens; an exchange earns one */
 #define HEDGE_TOKENS_MAX 64u
 #define LANES_DOWN_MS 1000u	/* failing for so long, the tunnel is down */
@@ -34,6 +36,9 @@ struct slot {
 	unsigned lane;		/* this slot, but for one that was hedged */
 	unsigned path;		/* by which it went */
 	bool asked;		/* a question went along */
+	bool open;		/* its body goes on */
+	bool streamed;		/* or did at first */
+	bool lasting;		/* its response does */
 	uint64_t exchange;	/* number of the current or last one */
 	uint64_t start_ms;
 	uint64_t heard_ms;	/* start, or the last byte that came */
@@ -105,6 +110,23 @@ struct lanes {
 	unsigned opened;		/* connections: so many were busy at once */
 	uint64_t opened_ms;		/* when that was */
 	bool trim;			/* the last request asked for one more held */
+	/*
+	 * The two exchanges of a duplex lane, by their lanes: the body of `up`
+	 * stays open, and so does the response of `down`. `next` is to take
+	 * over from `up`.
+	 */
+	struct {
+		enum { DUPLEX_OFF, DUPLEX_TRIED, DUPLEX_ON } state;
+		unsigned up, next, down;
+		uint64_t first_number;	/* of the records in the newer of them */
+		uint64_t oldest;	/* of these, when that last changed */
+		uint64_t since_ms;	/* in this state */
+		uint64_t used_ms;
+		unsigned questions;	/* so many in a row, not too early */
+		uint64_t question_ms;	/* the last of them */
+		uint64_t retry_ms;	/* too early before that */
+		uint64_t pause_ms, refused_ms;	/* the next time it fails */
+	} duplex;
 	bool closing, over;
 	struct lanes_stats stats;
 };
@@ -182,6 +204,31 @@ void lanes_heard(struct lanes *l, const struct slot *s, uint64_t now_ms);
  * to be answered.
  */
 void lanes_note_overtaken(struct lanes *l, unsigned keep, uint64_t now_ms);
+
+/* lanes_duplex.c */
+
+/* None is in use, and nothing is known of the path. */
+void lanes_duplex_init(struct lanes *l);
+
+/* Try it, see what came of that, renew and end it. */
+void lanes_duplex_run(struct lanes *l, uint64_t now_ms);
+uint64_t lanes_duplex_at(const struct lanes *l);
+
+/* A question goes out by an ordinary exchange. */
+void lanes_duplex_asked(struct lanes *l, uint64_t now_ms);
+
+/* Send what is small. False: it needs an ordinary exchange. */
+bool lanes_duplex_send(struct lanes *l, uint64_t now_ms);
+
+/* Something is wrong with the path: ordinary exchanges from now on. */
+void lanes_duplex_doubt(struct lanes *l, uint64_t now_ms);
+
+/* A body that went on came to nothing: nothing else did, perhaps. */
+void lanes_duplex_failed(struct lanes *l, unsigned slot,
+    enum lanes_result result, uint64_t now_ms);
+
+/* A question waits for too long: repeat all, in ordinary exchanges. */
+void lanes_duplex_hedge(struct lanes *l, uint64_t now_ms);
 
 /* lanes_hello.c */
 void lanes_greet(struct lanes *l, uint64_t now_ms);

@@ -102,10 +102,13 @@ static unsigned bulk_on_warm_path(const struct lanes *l)
 static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
 	const struct slot *s = &l->slot[slot];
-	unsigned p = PATHS_QUICK + slot % (LANES_PATHS - PATHS_QUICK);
+	unsigned p = PATHS_QUICK + slot % PATHS_BULK;
 
 	if (slot == LANES_HELLO)
 		return 0;
+	/* It would take a connection away that is warm. */
+	if ((s->open || s->lasting) && !l->http2)
+		return PATH_OPEN;
 	if (slot < SESSION_BULK_LANE && !s->bulk)
 		return choose_quick_path(l, s, now_ms);
 	if (s->holding || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
@@ -124,6 +127,7 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 	s->path = choose_path(l, slot, now_ms);
 	s->busy = true;
 	s->probe = l->rounds > 0;
+	s->streamed = s->open;
 	s->answered = s->ended = s->bad = s->restart = s->warming = false;
 	s->due_ms = 0;
 	s->answer_bytes = 0;
@@ -139,8 +143,8 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 	l->stats.exchanges++;
 	if (l->hedge_tokens < HEDGE_TOKENS_MAX)
 		l->hedge_tokens++;
-	l->ops->post(l->ctx, slot, s->body, s->body_len, s->path,
-	    l->rounds > 0);
+	(s->open ? l->ops->open : l->ops->post)(l->ctx, slot, s->body,
+	    s->body_len, s->path, l->rounds > 0);
 }
 
 /* Heads of frames and records, OPENs, ACKs: beside so much data. */
@@ -226,6 +230,8 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 	}
 	s->asked = (take == TAKE_QUICK || take == TAKE_ALL) &&
 	    session_asks(l->session, now_ms);
+	if (s->asked)
+		lanes_duplex_asked(l, now_ms);
 	choose_hold(l, &f, s->asked, park);
 	s->body_len = session_fill(l->session, &f, s->body, room, now_ms,
 	    &ended);
@@ -271,6 +277,7 @@ void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms)
 	free(ghost->part);
 	*ghost = *s;
 	ghost->due_ms = now_ms;
+	ghost->lasting = false;
 	l->ops->move(l->ctx, lane, to);
 	*s = (struct slot){ .exchange = ghost->exchange, .path = ghost->path };
 	lanes_start(l, lane, TAKE_ALL, true, now_ms);

@@ -27,14 +27,16 @@ uint64_t lanes_patience(const struct lanes *l)
 
 /*
  * Until when an exchange that the gateway answers at once has to show some of
- * its answer; UINT64_MAX for one that may be held. Bodies of bulk follow what
- * the path carries in a few round trips; others may be large for it.
+ * its answer; UINT64_MAX for one that may be held, or that goes on. Bodies of
+ * bulk follow what the path carries in a few round trips; others may be large
+ * for it.
  */
 static uint64_t due_at(const struct lanes *l, const struct slot *s)
 {
 	uint64_t from = s->heard_ms, wait;
 
-	if (!s->busy || (s->holding && !s->answered && s->due_ms == 0))
+	if (!s->busy || s->open || s->lasting ||
+	    (s->holding && !s->answered && s->due_ms == 0))
 		return UINT64_MAX;
 	wait = lanes_patience(l) << l->doubt_shift;
 	if (s->due_ms > from)

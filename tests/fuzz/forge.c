@@ -195,6 +195,8 @@ static void put_exchange(struct choices *c, struct wire_out *w,
 	uint64_t keep = choose_chance(c, 16) ? choose_number(c) :
 	    choose_below(c, 4);
 
+	if (choose_chance(c, 40) && hold_ms < SESSION_LASTING)
+		hold_ms += SESSION_LASTING;
 	(void)frame_put_exchange(w, x->lane, x->exchange, hold_ms, keep);
 }
 

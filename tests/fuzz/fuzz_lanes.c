@@ -32,6 +32,7 @@ size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 /* An exchange as the network sees it. */
 struct call {
 	bool open;
+	bool goes_on;		/* its body does */
 	const uint8_t *body;
 	size_t len;
 	bool known;		/* which exchange it is: */
@@ -74,6 +75,50 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	    .exchange = first.exchange };
 }
 
+static uint32_t on_random(void *ctx)
+{
+	(void)ctx;
+	noise_state = noise_state * 1664525u + 1013904223u;
+	return noise_state;
+}
+
+/* The body is copied, as a borrowed one would outlive it. */
+static void on_open(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	forge_must(slot < LANES_HELLO);
+	on_post(ctx, slot, body, len, path, fresh);
+	call[slot].body = NULL;
+	call[slot].goes_on = true;
+}
+
+static void on_append(void *ctx, unsigned slot, const uint8_t *data,
+    size_t len)
+{
+	struct forge_heard first = { 0 };
+
+	(void)ctx;
+	forge_must(call[slot].open && call[slot].goes_on && len > 0);
+	call[slot].len += len;
+	forge_must(call[slot].len <= cfg.body_max && ++posts < POSTS_MAX);
+	if (forge.open != NULL)
+		forge_hear(&forge, data, len, &first);
+	forge_must(!first.has_exchange);
+}
+
+static void on_finish(void *ctx, unsigned slot)
+{
+	(void)ctx;
+	forge_must(call[slot].open && call[slot].goes_on);
+	call[slot].goes_on = false;
+}
+
+static size_t on_unsent(void *ctx, unsigned slot)
+{
+	forge_must(call[slot].open && call[slot].goes_on);
+	return on_random(ctx) % 16384;
+}
+
 static void on_move(void *ctx, unsigned from, unsigned to)
 {
 	(void)ctx;
@@ -101,15 +146,18 @@ static void on_wake(void *ctx)
 	(void)ctx;
 }
 
-static uint32_t on_random(void *ctx)
-{
-	(void)ctx;
-	noise_state = noise_state * 1664525u + 1013904223u;
-	return noise_state;
-}
-
-static const struct lanes_ops lanes_ops = { on_post, on_move, on_cancel,
-    on_state, on_wake, on_random, NULL };
+static const struct lanes_ops lanes_ops = {
+	.post = on_post,
+	.move = on_move,
+	.cancel = on_cancel,
+	.on_state = on_state,
+	.on_wake = on_wake,
+	.random = on_random,
+	.open = on_open,
+	.append = on_append,
+	.finish = on_finish,
+	.unsent = on_unsent,
+};
 
 /* ---- what must hold --------------------------------------------------- */
 
@@ -373,6 +421,7 @@ static void set_up(void)
 	s->window_max = s->initial_window << choose_below(&in, 6);
 	s->window_pool = choose_below(&in, 4) * 65536;
 	s->send_max = 65536u << choose_below(&in, 4);
+	cfg.duplex_after = (unsigned)choose_below(&in, 3);
 	forge_must(lanes_new(&lanes, &cfg, &lanes_ops, NULL) == 0);
 	if (choose_chance(&in, 100))
 		lanes_set_http2(lanes, true);

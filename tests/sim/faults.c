@@ -27,6 +27,7 @@ static const struct {
 	[FAULTS_UPGRADE] = { 250, 2500 },
 	[FAULTS_HINT] = { 150, 3000 },
 	[FAULTS_KNOCK] = { 100, 1500 },
+	[FAULTS_KEEP] = { 150, 3000 },
 };
 
 const char *faults_kind_name(enum faults_kind k)

@@ -60,6 +60,7 @@ enum faults_event {
 	FAULTS_UPGRADE,		/* another one goes on with its state */
 	FAULTS_HINT,		/* the client is told: network changed */
 	FAULTS_KNOCK,		/* the client is told: do not wait */
+	FAULTS_KEEP,		/* a proxy begins to keep bodies, or stops */
 	FAULTS_EVENTS
 };
 

@@ -20,6 +20,7 @@ struct leg {
 	struct leg_plan plan;
 	struct gate_exchange *gx;	/* while the gateway knows of it */
 	size_t fed;
+	bool starved;			/* it waits for more of the body */
 	bool whole;			/* the gateway has the request */
 	uint64_t taken_by;		/* the session that had it before */
 	bool repeated;			/* and it still has */
@@ -30,6 +31,7 @@ struct leg {
 
 static void on_begin(void *ctx);
 static void on_feed(void *ctx);
+static void on_starved(void *ctx);
 static void on_pull(void *ctx);
 
 struct leg *leg_new(struct net *n, struct net_call *call,
@@ -162,6 +164,8 @@ static void on_begin(void *ctx)
 	if (n->faults->path.silence_ms > 0)
 		events_after(n->events, n->faults->path.silence_ms,
 		    on_impatient, l);
+	if (l->body->open)
+		events_after(n->events, STALLED_MS, on_starved, l);
 	on_feed(l);
 }
 
@@ -215,6 +219,23 @@ static void on_whole(struct leg *l)
 	on_ready(l);
 }
 
+/* A server cuts off a request that stands still. */
+static void on_starved(void *ctx)
+{
+	struct leg *l = ctx;
+	struct events *e = l->net->events;
+
+	if (l->gx == NULL || l->whole || l->stalled)
+		return;
+	if (e->now_ms - l->active_ms < STALLED_MS) {
+		events_at(e, l->active_ms + STALLED_MS, on_starved, l);
+		return;
+	}
+	if (l->call != NULL)
+		net_call_end(l->call, LANES_FAILED, 0);
+	finish(l);
+}
+
 /* Hand the next part of the body to the gateway. */
 static void on_feed(void *ctx)
 {
@@ -225,7 +246,8 @@ static void on_feed(void *ctx)
 
 	if (l->gx == NULL || l->stalled)
 		return;
-	end = l->body->len < l->plan.stop_at ? l->body->len : l->plan.stop_at;
+	end = l->body->arrived < l->plan.stop_at ? l->body->arrived :
+	    l->plan.stop_at;
 	if (rng_chance(&n->rng, 100))
 		part = rng_between(&n->rng, 1, part);
 	if (part > end - l->fed)
@@ -252,11 +274,30 @@ static void on_feed(void *ctx)
 		if (!n->faults->path.hold_request)
 			next = net_link_send(n, &n->up, part);
 		events_at(n->events, next, on_feed, l);
+	} else if (l->fed < l->plan.stop_at && l->body->open) {
+		l->starved = true;
 	} else if (l->fed == l->body->len || l->plan.looks_complete) {
 		on_whole(l);
 	} else {
 		leg_abandon(l, rng_chance(&n->rng, 500));
 	}
+}
+
+void leg_body_arrived(struct net *n, const struct net_blob *body)
+{
+	for (struct leg *l = n->legs; l != NULL; l = l->next) {
+		if (l->body != body || !l->starved)
+			continue;
+		l->starved = false;
+		on_feed(l);
+	}
+}
+
+void leg_body_lost(struct net *n, const struct net_blob *body, bool told)
+{
+	for (struct leg *l = n->legs; l != NULL; l = l->next)
+		if (l->body == body && l->call == NULL && !l->whole)
+			leg_abandon(l, told);
 }
 
 void leg_more(struct leg *l)

@@ -40,6 +40,12 @@ void leg_stall(struct leg *l);
 /* The client's end of the path has room for more of the response. */
 void leg_more(struct leg *l);
 
+/* More of this body has arrived, or its end. */
+void leg_body_arrived(struct net *n, const struct net_blob *body);
+
+/* There will be no more of this body. */
+void leg_body_lost(struct net *n, const struct net_blob *body, bool told);
+
 /* The gateway goes away. */
 void leg_gate_down(struct leg *l);
 

@@ -55,6 +55,11 @@ static void strike(struct weather *h)
 	case FAULTS_KNOCK:
 		lanes_knock(w->lanes, now);
 		break;
+	case FAULTS_KEEP:
+		trace_say(&w->trace, "a proxy keeps other things");
+		w->faults.path.hold_request = rng_chance(&h->rng, 500);
+		w->faults.path.hold_response = rng_chance(&h->rng, 500);
+		break;
 	case FAULTS_EVENTS:
 		break;
 	}

@@ -20,6 +20,7 @@ tests_sim_sim_SOURCES = \
 	tests/sim/scenarios.c \
 	tests/sim/scenarios.h \
 	tests/sim/scenarios_away.c \
+	tests/sim/scenarios_duplex.c \
 	tests/sim/scenarios_impl.h \
 	tests/sim/scenarios_many.c \
 	tests/sim/sim.c \

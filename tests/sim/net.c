@@ -10,6 +10,8 @@
 
 #define QUEUE_MAX 262144u	/* bytes under way before the sender waits */
 #define HELLO_SLOTS 6u		/* recorded requests that are hellos */
+#define OPEN_MAX 1048576u	/* bytes of a body that goes on */
+#define OPEN_PLAN 4096u		/* faults hit one among these */
 
 /* A TCP connection of the client's. */
 struct net_conn {
@@ -19,6 +21,12 @@ struct net_conn {
 	bool dead;		/* silent for good, and nobody knows */
 	bool closed;
 	bool retired;		/* no new call goes out on it */
+};
+
+/* Bytes that somebody keeps. */
+struct net_store {
+	uint8_t *data;
+	size_t len;
 };
 
 struct net_call {
@@ -37,9 +45,22 @@ struct net_call {
 	bool cut;		/* nothing more is handed on */
 	struct piece *first, *last;	/* under way, in this order */
 	uint64_t last_ms;	/* when the last one arrives */
-	uint8_t *stored;	/* by a proxy that wants it whole */
-	size_t stored_len;
-	bool record;
+	bool deferred;		/* the proxy waits for all of the body */
+	size_t come;		/* of an open body, as far as the proxy */
+	uint64_t last_up_ms;	/* when the last of that arrives */
+	struct net_store kept;	/* by a proxy that wants it whole */
+	struct net_store record;	/* to be replayed */
+	bool records;
+};
+
+/* A piece of a body that goes on, on its way to the proxy, or its end. */
+struct net_push {
+	struct net_push *next;
+	struct net_call *call;
+	struct net_blob *body;
+	struct net_conn *conn;
+	size_t len;
+	bool end;
 };
 
 /* Some bytes of a response on their way to the client, or its end. */
@@ -64,7 +85,7 @@ struct net_blob *net_blob_new(const void *data, size_t len)
 	struct net_blob *b = must(calloc(1, sizeof(*b) + len));
 
 	b->refs = 1;
-	b->len = len;
+	b->len = b->arrived = len;
 	if (len > 0)
 		memcpy(b->data, data, len);
 	b->hello = len > 0 && b->data[0] == HELLO_MARK;
@@ -105,14 +126,21 @@ void net_fini(struct net *n)
 {
 	struct net_call *c;
 	struct net_conn *conn;
+	struct net_push *p;
 	struct leg *l;
 
+	while ((p = n->pushes) != NULL) {
+		n->pushes = p->next;
+		net_blob_unref(p->body);
+		free(p);
+	}
 	while ((c = n->calls) != NULL) {
 		n->calls = c->next;
 		while (c->first != NULL)
 			free(take_piece(c));
 		net_blob_unref(c->body);
-		free(c->stored);
+		free(c->kept.data);
+		free(c->record.data);
 		free(c);
 	}
 	while ((l = n->legs) != NULL) {
@@ -190,10 +218,13 @@ static void close_call(struct net_call *c, bool told)
 	n->open_calls--;
 	c->conn->users--;
 	let_go(c, told);
+	if (c->body->open)
+		leg_body_lost(n, c->body, told);
 	net_blob_unref(c->body);
 	c->body = NULL;
-	free(c->stored);
-	c->stored = NULL;
+	free(c->kept.data);
+	free(c->record.data);
+	c->kept = c->record = (struct net_store){ 0 };
 }
 
 /* The last event of a call. */
@@ -207,7 +238,7 @@ static void finish_call(struct net_call *c, enum lanes_result result,
 	    "status=%u bytes=%zu", c->serial, slot, result == LANES_DONE ?
 	    "done" : result == LANES_STATUS ? "status" : "failed", status,
 	    c->passed);
-	if (memcmp(c->lent, c->body->data, c->body->len) != 0)
+	if (c->lent != NULL && memcmp(c->lent, c->body->data, c->body->len) != 0)
 		trace_fail(n->trace, "the body of the exchange in slot %u "
 		    "changed before its end", slot);
 	if (result != LANES_DONE)
@@ -293,11 +324,11 @@ static void send_bytes(struct net_call *c, const uint8_t *data, size_t len)
 	}
 }
 
-static void store(struct net_call *c, const uint8_t *data, size_t len)
+static void store(struct net_store *s, const uint8_t *data, size_t len)
 {
-	c->stored = must(realloc(c->stored, c->stored_len + len));
-	memcpy(c->stored + c->stored_len, data, len);
-	c->stored_len += len;
+	s->data = must(realloc(s->data, s->len + len));
+	memcpy(s->data + s->len, data, len);
+	s->len += len;
 }
 
 /* The plan says that the response breaks off here. */
@@ -339,13 +370,28 @@ static bool replaced(const struct net_call *c)
 	}
 }
 
+/* What a proxy kept until now. */
+static void forward_kept(struct net_call *c)
+{
+	size_t len = c->kept.len;
+
+	c->kept.len = 0;
+	if (len > 0)
+		forward(c, c->kept.data, len);
+}
+
 void net_call_body(struct net_call *c, const uint8_t *data, size_t len)
 {
 	if (!is_open(c) || c->cut || replaced(c))
 		return;
-	if (c->record || c->net->faults->path.hold_response)
-		store(c, data, len);
-	if (!c->net->faults->path.hold_response)
+	if (c->records)
+		store(&c->record, data, len);
+	if (c->net->faults->path.hold_response) {
+		store(&c->kept, data, len);
+		return;
+	}
+	forward_kept(c);
+	if (!c->cut)
 		forward(c, data, len);
 }
 
@@ -380,7 +426,7 @@ static void keep_response(struct net_call *c)
 	size_t i = rng_below(&n->rng, NET_RECORDED);
 
 	net_blob_unref(n->responses[i]);
-	n->responses[i] = net_blob_new(c->stored, c->stored_len);
+	n->responses[i] = net_blob_new(c->record.data, c->record.len);
 }
 
 void net_call_end(struct net_call *c, enum lanes_result result,
@@ -391,10 +437,10 @@ void net_call_end(struct net_call *c, enum lanes_result result,
 
 	if (!is_open(c) || c->cut)
 		return;
-	if (c->record && c->stored != NULL && c->stored_len < 65536)
+	if (c->record.data != NULL && c->record.len < 65536)
 		keep_response(c);
-	if (n->faults->path.hold_response && result == LANES_DONE)
-		forward(c, c->stored, c->stored_len);
+	if (result == LANES_DONE)
+		forward_kept(c);
 	if (c->cut)
 		return;
 	c->cut = true;
@@ -504,6 +550,10 @@ static void dispatch(struct net_call *c, uint64_t out_ms)
 	uint64_t at = net_arrival(n, sent > out_ms ? sent : out_ms);
 	uint64_t back = at + path->latency_ms;
 
+	if (c->body->open && path->hold_request) {
+		c->deferred = true;
+		return;
+	}
 	if (path->body_max > 0 && c->body->len > path->body_max) {
 		send_end(c, LANES_STATUS, path->body_status, back);
 		return;
@@ -532,7 +582,7 @@ static void dispatch(struct net_call *c, uint64_t out_ms)
 }
 
 static struct net_call *new_call(struct net *n, unsigned slot,
-    const uint8_t *body, size_t len)
+    struct net_blob *body, size_t plan_len)
 {
 	struct net_call *c = must(calloc(1, sizeof(*c)));
 
@@ -542,38 +592,28 @@ static struct net_call *new_call(struct net *n, unsigned slot,
 	c->slot = slot;
 	c->serial = ++n->posts;
 	c->open = true;
-	c->lent = body;
-	c->body = net_blob_new(body, len);
+	c->body = body;
 	memcpy(c->body->id, lanes_id(n->lanes), sizeof(c->body->id));
-	faults_plan(n->faults, &n->rng, len, &c->plan);
-	c->record = n->faults->per_mille[FAULTS_STALE_DOWN] > 0 &&
+	faults_plan(n->faults, &n->rng, plan_len, &c->plan);
+	c->records = n->faults->per_mille[FAULTS_STALE_DOWN] > 0 &&
 	    rng_chance(&n->rng, 200);
 	n->slots[slot] = c;
 	n->open_calls++;
 	return c;
 }
 
-void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
-    unsigned path, bool fresh)
+/* The call goes out, as far as the network lets it. */
+static void go(struct net_call *c, unsigned path, bool fresh)
 {
-	struct net_call *c;
+	struct net *n = c->net;
 	bool is_new;
-	uint64_t out;
 
-	if (slot >= LANES_SLOTS || n->slots[slot] != NULL || len == 0) {
-		trace_fail(n->trace, "post in slot %u of %zu bytes, %s", slot,
-		    len, slot < LANES_SLOTS && n->slots[slot] != NULL ?
-		    "which is in use" : "which cannot be");
-		return;
-	}
-	c = new_call(n, slot, body, len);
 	c->conn = choose_conn(n, path, fresh, &is_new);
 	c->conn->users++;
-	trace_say(n->trace, "net call=%" PRIu64 " slot=%u post bytes=%zu%s%s "
-	    "plan=%s%s", c->serial, slot, len, fresh ? " fresh" : "",
-	    c->conn->dead ? " dead" : "", faults_kind_name(c->plan.kind),
-	    c->plan.twice ? " twice" : "");
-	keep_request(n, c->body);
+	trace_say(n->trace, "net call=%" PRIu64 " slot=%u %s bytes=%zu%s%s "
+	    "plan=%s%s", c->serial, c->slot, c->body->open ? "open" : "post",
+	    c->body->len, fresh ? " fresh" : "", c->conn->dead ? " dead" : "",
+	    faults_kind_name(c->plan.kind), c->plan.twice ? " twice" : "");
 	if (c->conn->dead)
 		return;
 	if (n->events->now_ms < n->outage_end_ms) {
@@ -583,8 +623,142 @@ void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
 		return;
 	}
 	/* TCP and TLS take two round trips before anything can be said. */
-	out = n->events->now_ms + (is_new ? 4 * n->faults->path.latency_ms : 0);
-	dispatch(c, out);
+	c->last_up_ms = n->events->now_ms +
+	    (is_new ? 4 * n->faults->path.latency_ms : 0);
+	dispatch(c, c->last_up_ms);
+}
+
+static bool may_post(struct net *n, unsigned slot, size_t len)
+{
+	if (slot < LANES_SLOTS && n->slots[slot] == NULL && len > 0)
+		return true;
+	trace_fail(n->trace, "post in slot %u of %zu bytes, %s", slot, len,
+	    slot < LANES_SLOTS && n->slots[slot] != NULL ? "which is in use" :
+	    "which cannot be");
+	return false;
+}
+
+void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	struct net_call *c;
+
+	if (!may_post(n, slot, len))
+		return;
+	c = new_call(n, slot, net_blob_new(body, len), len);
+	c->lent = body;
+	keep_request(n, c->body);
+	go(c, path, fresh);
+}
+
+/* ---- a body that stays open ------------------------------------------- */
+
+static void on_push(void *ctx)
+{
+	struct net_push *p = ctx;
+	struct net_call *c = p->call;
+	struct net *n = c->net;
+	struct net_push **at = &n->pushes;
+
+	if (c->body == p->body && !p->conn->dead) {
+		c->come += p->len;
+		if (p->end || !n->faults->path.hold_request)
+			p->body->arrived = c->come;
+		if (p->end)
+			p->body->open = false;
+		if (c->deferred && p->end) {
+			c->deferred = false;
+			keep_request(n, p->body);
+			dispatch(c, n->events->now_ms);
+		} else {
+			leg_body_arrived(n, p->body);
+		}
+	}
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	net_blob_unref(p->body);
+	free(p);
+}
+
+static void push(struct net_call *c, size_t len, bool end)
+{
+	struct net *n = c->net;
+	struct net_push *p = must(calloc(1, sizeof(*p)));
+	uint64_t at = net_arrival(n, net_link_send(n, &n->up, len));
+
+	*p = (struct net_push){ n->pushes, c, net_blob_ref(c->body), c->conn,
+	    len, end };
+	n->pushes = p;
+	if (at < c->last_up_ms)
+		at = c->last_up_ms;
+	c->last_up_ms = at;
+	events_at(n->events, at, on_push, p);
+}
+
+void net_open(struct net *n, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	struct net_blob *b = must(calloc(1, sizeof(*b) + OPEN_MAX));
+	struct net_call *c;
+
+	b->refs = 1;
+	b->open = true;
+	if (!may_post(n, slot, len)) {
+		net_blob_unref(b);
+		return;
+	}
+	c = new_call(n, slot, b, OPEN_PLAN);
+	go(c, path, fresh);
+	net_append(n, slot, body, len);
+}
+
+/* The call whose body goes on, or NULL. */
+static struct net_call *open_call(struct net *n, unsigned slot)
+{
+	struct net_call *c = slot < LANES_SLOTS ? n->slots[slot] : NULL;
+
+	if (c != NULL && c->lent == NULL)
+		return c;
+	trace_fail(n->trace, "the body in slot %u is not open", slot);
+	return NULL;
+}
+
+void net_append(struct net *n, unsigned slot, const uint8_t *data, size_t len)
+{
+	struct net_call *c = open_call(n, slot);
+	uint64_t most = n->faults->path.body_max;
+
+	if (c == NULL)
+		return;
+	if (len > OPEN_MAX - c->body->len) {
+		trace_fail(n->trace, "the body in slot %u is too long", slot);
+		return;
+	}
+	memcpy(c->body->data + c->body->len, data, len);
+	c->body->len += len;
+	if (most > 0 && c->body->len > most)
+		net_call_end(c, LANES_STATUS, n->faults->path.body_status);
+	else
+		push(c, len, false);
+}
+
+void net_finish(struct net *n, unsigned slot)
+{
+	struct net_call *c = open_call(n, slot);
+
+	if (c != NULL)
+		push(c, 0, true);
+}
+
+size_t net_unsent(struct net *n, unsigned slot)
+{
+	uint64_t now_us = n->events->now_ms * 1000;
+
+	(void)open_call(n, slot);
+	if (n->up.rate == 0 || n->up.free_us <= now_us)
+		return 0;
+	return (size_t)((n->up.free_us - now_us) * n->up.rate / 1000000);
 }
 
 void net_move(struct net *n, unsigned from, unsigned to)

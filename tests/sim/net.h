@@ -28,6 +28,8 @@ struct net_blob {
 	uint8_t id[RECORD_ID_LEN];	/* a request's: where it is posted */
 	uint64_t taken_by;	/* the gateway session that took it whole */
 	bool hello;
+	bool open;		/* its end has not arrived yet */
+	size_t arrived;		/* and so much of it has; else len */
 	size_t len;
 	uint8_t data[];
 };
@@ -66,6 +68,7 @@ struct net {
 	struct net_call *calls;
 	struct leg *legs;
 	struct net_conn *conns;
+	struct net_push *pushes;
 	struct net_blob *requests[NET_RECORDED];
 	struct net_blob *responses[NET_RECORDED];
 };
@@ -73,10 +76,18 @@ struct net {
 void net_init(struct net *n, uint64_t seed);
 void net_fini(struct net *n);		/* after the engines are gone */
 
-/* lanes_ops.post, .cancel and .move. */
+/* lanes_ops.post, .move and .cancel. */
 void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
     unsigned path, bool fresh);
 void net_cancel(struct net *n, unsigned slot);
+
+/* lanes_ops.open, .append, .finish and .unsent. */
+void net_open(struct net *n, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh);
+void net_append(struct net *n, unsigned slot, const uint8_t *data,
+    size_t len);
+void net_finish(struct net *n, unsigned slot);
+size_t net_unsent(struct net *n, unsigned slot);
 void net_move(struct net *n, unsigned from, unsigned to);
 
 /* The gateway goes away: everything that it holds fails. Then free it. */

@@ -37,6 +37,7 @@ static void transaction_costs_one_exchange(struct world *w)
 {
 	struct apps_conv *c = scenarios_turns(w, 500);
 
+	w->client.duplex_after = 0;
 	world_start(w);
 	if (!scenarios_over(w))
 		return;
@@ -49,6 +50,7 @@ static void transaction_waits_in_its_exchange(struct world *w)
 	struct apps_conv *c = scenarios_turns(w, 500);
 
 	c->server.script.think_ms = 40;
+	w->client.duplex_after = 0;
 	world_start(w);
 	if (!scenarios_over(w))
 		return;
@@ -62,6 +64,7 @@ static void slow_user_costs_two_exchanges(struct world *w)
 	struct apps_conv *c = scenarios_turns(w, 500);
 
 	c->client.script.think_ms = 300;
+	w->client.duplex_after = 0;
 	world_start(w);
 	if (!scenarios_over(w))
 		return;
@@ -75,6 +78,7 @@ static void transactions_side_by_side(struct world *w)
 
 	for (unsigned i = 0; i < 4; i++)
 		c[i] = scenarios_turns(w, 500 + 7 * i);
+	w->client.duplex_after = 0;
 	world_start(w);
 	if (!scenarios_over(w))
 		return;
@@ -303,7 +307,7 @@ static const struct scenario basic[] = {
 };
 
 static const struct scenario *const all[] = {
-	basic, scenarios_away, scenarios_many
+	basic, scenarios_away, scenarios_duplex, scenarios_many
 };
 
 /* The how-manieth of all; NULL: there are not so many. */

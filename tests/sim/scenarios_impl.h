@@ -1,7 +1,8 @@
 /*
  * What the files of scenarios share: scenarios.c (what things cost, and the
- * running of all), scenarios_away.c (a client that is away for a while) and
- * scenarios_many.c (more than one wants to serve).
+ * running of all), scenarios_away.c (a client that is away for a while),
+ * scenarios_duplex.c (bodies that stay open) and scenarios_many.c (more than
+ * one wants to serve).
  */
 #ifndef TESTS_SIM_SCENARIOS_IMPL_H
 #define TESTS_SIM_SCENARIOS_IMPL_H
@@ -21,7 +22,8 @@ struct scenario {
 };
 
 /* Each ends with a name of NULL. */
-extern const struct scenario scenarios_away[], scenarios_many[];
+extern const struct scenario scenarios_away[], scenarios_duplex[],
+    scenarios_many[];
 
 /* 200 bytes up, 1 KiB down, again and again. */
 struct apps_conv *scenarios_turns(struct world *w, uint64_t at_ms);

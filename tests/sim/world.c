@@ -81,6 +81,8 @@ static void choose_limits(struct world *w)
 	}
 	if (rng_chance(r, 150))
 		w->server.linger_ms = 60000;
+	if (rng_chance(r, 700))
+		w->client.duplex_after = (unsigned)rng_below(r, 6);
 }
 
 void world_choose(struct world *w)

@@ -16,6 +16,36 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	net_post(&w->net, slot, body, len, path, fresh);
 }
 
+static void on_open_body(void *ctx, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh)
+{
+	struct world *w = ctx;
+
+	net_open(&w->net, slot, body, len, path, fresh);
+}
+
+static void on_append(void *ctx, unsigned slot, const uint8_t *data,
+    size_t len)
+{
+	struct world *w = ctx;
+
+	net_append(&w->net, slot, data, len);
+}
+
+static void on_finish(void *ctx, unsigned slot)
+{
+	struct world *w = ctx;
+
+	net_finish(&w->net, slot);
+}
+
+static size_t on_unsent(void *ctx, unsigned slot)
+{
+	struct world *w = ctx;
+
+	return net_unsent(&w->net, slot);
+}
+
 static void on_move(void *ctx, unsigned from, unsigned to)
 {
 	struct world *w = ctx;
@@ -59,6 +89,10 @@ const struct lanes_ops world_lanes_ops = {
 	.on_state = on_state,
 	.on_wake = on_lanes_wake,
 	.random = on_random,
+	.open = on_open_body,
+	.append = on_append,
+	.finish = on_finish,
+	.unsent = on_unsent,
 };
 
 /* ---- the gateway's ---------------------------------------------------- */

@@ -25,6 +25,7 @@ unit_tests = \
 	tests/unit/test_hello \
 	tests/unit/test_keyfile \
 	tests/unit/test_lanes \
+	tests/unit/test_lanes_duplex \
 	tests/unit/test_lanes_hello \
 	tests/unit/test_log \
 	tests/unit/test_net \

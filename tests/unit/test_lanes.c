@@ -170,8 +170,15 @@ static uint32_t random_bits(void *ctx)
 	return 0x12345678;
 }
 
-static const struct lanes_ops ops = { post, move, cancel, on_state, on_wake,
-    random_bits, on_silence };
+static const struct lanes_ops ops = {
+	.post = post,
+	.move = move,
+	.cancel = cancel,
+	.on_state = on_state,
+	.on_wake = on_wake,
+	.random = random_bits,
+	.on_silence = on_silence,
+};
 
 static void on_ready(void *ctx)
 {

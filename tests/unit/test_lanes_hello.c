@@ -65,8 +65,14 @@ static uint32_t random_bits(void *ctx)
 	return random_state += 0x12345677;
 }
 
-static const struct lanes_ops ops = { post, move, cancel, on_state, on_wake,
-    random_bits, NULL };
+static const struct lanes_ops ops = {
+	.post = post,
+	.move = move,
+	.cancel = cancel,
+	.on_state = on_state,
+	.on_wake = on_wake,
+	.random = random_bits,
+};
 
 static void ignore(void *user, struct stream *st)
 {
