@@ -32,6 +32,7 @@ struct request {
 	bool turned_away;		/* too many strangers of its source */
 	struct origin origin;		/* of its own, where a proxy sent it */
 	uint64_t begun_ms;
+	uint64_t heard_ms;		/* when its body last went on */
 	uint8_t *stage;			/* what was pulled and not yet given */
 	size_t stage_at, stage_len;
 };
@@ -276,6 +277,9 @@ uint64_t request_due_ms(const struct request *r)
 {
 	if (r->body_ended)
 		return UINT64_MAX;
+	/* A device's may go on for long, but not stand still. */
+	if (r->exchange != NULL && gate_exchange_is_known(r->exchange))
+		return r->heard_ms + r->endpoint->request_ms;
 	return r->begun_ms + r->endpoint->request_ms + r->body_len;
 }
 
@@ -353,6 +357,7 @@ bool request_body(struct request *r, const void *data, size_t len)
 		return false;
 	}
 	r->body_len += len;
+	r->heard_ms = net_now_ms(e->loop);
 	if (r->exchange == NULL)
 		return true;
 	e->current = r;

@@ -365,19 +365,24 @@ static void make_session(int fd)
 	session_peer(t.client, a.initial_window, a.max_streams);
 }
 
-/* An exchange of lane 0 that may be held. */
-static void post_records(int fd, uint64_t hold_ms)
+/* An exchange that may be held. */
+static void post_records_on(int fd, uint64_t lane, uint64_t hold_ms)
 {
-	struct session_fill f = { .exchange = ++t.exchange,
+	struct session_fill f = { .lane = lane, .exchange = ++t.exchange,
 	    .take = TAKE_ALL, .head = true, .ack = true,
 	    .hold_ms = hold_ms, .keep = 1 };
 	uint8_t out[4096];
 	bool ended;
 	size_t len;
 
-	session_lane_begin(t.client, 0, t.exchange);
+	session_lane_begin(t.client, lane, t.exchange);
 	len = session_fill(t.client, &f, out, sizeof(out), 1, &ended);
 	post(fd, out, len);
+}
+
+static void post_records(int fd, uint64_t hold_ms)
+{
+	post_records_on(fd, 0, hold_ms);
 }
 
 /* The gateway's first PING is taken: now it has nothing more to say. */
@@ -711,6 +716,131 @@ static void test_what_trickles_in_is_cut_off(void)
 	tear_down();
 }
 
+/* ---- what stays open ------------------------------------------------- */
+
+/* The next record of this exchange as a chunk; the first begins the request. */
+static void send_record(int fd, uint64_t lane, bool first)
+{
+	struct session_fill f = { .lane = lane, .exchange = t.exchange,
+	    .take = TAKE_QUICK, .head = first, .ack = true };
+	uint8_t out[4096];
+	char head[32];
+	bool ended;
+	size_t len;
+
+	if (first)
+		send_text(fd, "POST /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
+		    "X-Forwarded-For: 10.1.2.3\r\n"
+		    "Transfer-Encoding: chunked\r\n\r\n");
+	session_ping(t.client);
+	len = session_fill(t.client, &f, out, sizeof(out), 1, &ended);
+	snprintf(head, sizeof(head), "%zx\r\n", len);
+	send_text(fd, head);
+	send_all(fd, out, len);
+	send_text(fd, "\r\n");
+}
+
+static void test_a_request_may_go_on_but_not_stand_still(void)
+{
+	struct stream *st;
+	int fd, idle;
+
+	set_limits();
+	t.request_ms = 500;
+	start();
+	idle = dial();
+	make_idle_session(idle);
+	fd = dial();
+	t.exchange++;
+	session_lane_begin(t.client, 1, t.exchange);
+	send_record(fd, 1, true);
+	for (unsigned i = 0; i < 100; i++) {	/* two seconds at least */
+		turns(40);
+		send_record(fd, 1, false);
+	}
+	CU_ASSERT_FALSE(is_closed(fd));
+	/* What is in it is taken at once. */
+	CU_ASSERT_EQUAL(stream_open(t.client, "CN=Mail", &st), 0);
+	stream_attach(st, &stream_ops, NULL);
+	send_record(fd, 1, false);
+	turns(10);
+	CU_ASSERT_PTR_NOT_NULL(t.stream);
+	for (unsigned i = 0; i < 150 && !is_closed(fd); i++)
+		turns(40);
+	CU_ASSERT_TRUE(is_closed(fd));
+	close(fd);
+	close(idle);
+	tear_down();
+}
+
+/*
+ * Take what comes next of a chunked response; returns how many records. *over:
+ * it was the end.
+ */
+static unsigned take_chunks(int fd, bool *over)
+{
+	struct session_seen seen;
+	unsigned records = 0;
+	size_t left, len;
+	ssize_t n = 0;
+	char *at;
+
+	for (unsigned i = 0; i < 1000 && n <= 0; i++) {
+		turns(4);
+		n = recv(fd, t.in, IN_MAX - 1, MSG_DONTWAIT);
+	}
+	CU_ASSERT_FATAL(n > 0);
+	t.in_len = (size_t)n;
+	at = body_of();
+	if (at == NULL)
+		at = t.in;
+	*over = false;
+	while (at < t.in + t.in_len && !*over) {
+		left = strtoul(at, &at, 16);
+		*over = left == 0;
+		for (at += 2; left > 0; at += len, left -= len, records++) {
+			CU_ASSERT_EQUAL_FATAL(record_peek((uint8_t *)at, left,
+			    &len), 0);
+			CU_ASSERT_EQUAL(session_receive(t.client,
+			    (uint8_t *)at, len, 1, &seen), 0);
+		}
+		at += 2;
+	}
+	return records;
+}
+
+static void test_a_response_may_last(void)
+{
+	struct stream *st;
+	int down, other;
+	bool over;
+
+	set_up();
+	other = dial();
+	make_idle_session(other);
+	CU_ASSERT_EQUAL(stream_open(t.client, "CN=Mail", &st), 0);
+	stream_attach(st, &stream_ops, NULL);
+	post_records(other, 0);
+	CU_ASSERT_TRUE(receive(other, false));
+	down = dial();
+	post_records_on(down, 1, SESSION_LASTING + 20000);
+	CU_ASSERT_EQUAL(take_chunks(down, &over), 1);		/* a PING */
+	post_records(other, 0);				/* acknowledged */
+	CU_ASSERT_TRUE(receive(other, false));
+	for (unsigned i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(stream_write(t.stream, "news", 4), 4);
+		CU_ASSERT_EQUAL(take_chunks(down, &over), 1);
+	}
+	CU_ASSERT_FALSE(over);
+	/* It is let go when the gateway goes. */
+	gate_let_go(t.gate, true);
+	(void)take_chunks(down, &over);
+	CU_ASSERT_TRUE(over);
+	close(down);
+	close(other);
+	tear_down();
+}
+
 /* ---- exchanges -------------------------------------------------------- */
 
 static void test_a_session_is_admitted_and_knows_its_peer(void)
@@ -971,6 +1101,9 @@ int main(void)
 		    test_hellos_beyond_the_rate_get_the_404 },
 		{ "what trickles in is cut off",
 		    test_what_trickles_in_is_cut_off },
+		{ "a request may go on, but not stand still",
+		    test_a_request_may_go_on_but_not_stand_still },
+		{ "a response may last", test_a_response_may_last },
 		{ "a session is admitted and knows its peer",
 		  test_a_session_is_admitted_and_knows_its_peer },
 		{ "a request is held until there is something",
