@@ -16,6 +16,7 @@
 
 #define AGAIN_MS 100u		/* before trying again for lack of memory */
 #define IDLE_MS 60000u		/* then a path's connections are closed */
+#define STREAM_BYTES 16384u	/* of a body that goes on, at first */
 #define GARBAGE_MAX 65536u	/* body bytes of other statuses, then cut */
 
 struct slot {
@@ -28,6 +29,11 @@ struct slot {
 	unsigned path;
 	const uint8_t *body;
 	size_t len;
+	bool open;		/* the body goes on: */
+	bool finished;		/* not any more */
+	bool paused;		/* libcurl has all there is of it */
+	uint8_t *stream;	/* what libcurl has not taken yet */
+	size_t stream_at, stream_len, stream_size;
 	unsigned url_edition;	/* which URL the handle has */
 	size_t garbage;
 	bool wrong_version;
@@ -192,6 +198,25 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 	return s->given_up ? CURL_WRITEFUNC_ERROR : len;
 }
 
+/* libcurl wants more of a body that goes on. */
+static size_t on_read(char *out, size_t size, size_t count, void *ctx)
+{
+	struct slot *s = ctx;
+	size_t n = s->stream_len - s->stream_at, room = size * count;
+
+	if (s->given_up)
+		return CURL_READFUNC_ABORT;
+	if (n == 0 && !s->finished) {
+		s->paused = true;
+		return CURL_READFUNC_PAUSE;
+	}
+	if (n > room)
+		n = room;
+	memcpy(out, s->stream + s->stream_at, n);
+	s->stream_at += n;
+	return n;
+}
+
 static int prepare_easy(struct slot *s)
 {
 	struct carrier *c = s->carrier;
@@ -201,6 +226,7 @@ static int prepare_easy(struct slot *s)
 		.headers = c->headers,
 		.error = s->error,
 		.on_write = on_write,
+		.on_read = on_read,
 		.ctx = s
 	};
 	void *easy;
@@ -242,10 +268,12 @@ static int start(struct slot *s)
 	s->garbage = 0;
 	s->wrong_version = false;
 	s->error[0] = '\0';
+	s->paused = false;
 	/* The size first: libcurl would measure the body as a string. */
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-	    (curl_off_t)s->len);
-	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS, s->body);
+	    s->open ? (curl_off_t)-1 : (curl_off_t)s->len);
+	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS,
+	    s->open ? NULL : s->body);
 	rc = carrier_pool_add(path->pool, s->easy);
 	if (rc != 0)
 		return rc;
@@ -370,8 +398,7 @@ static bool is_untouched(const struct path *path)
 	return path->pool == NULL || path->untouched;
 }
 
-void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
-    size_t len, unsigned path, bool fresh)
+static void post(struct carrier *c, unsigned slot, unsigned path, bool fresh)
 {
 	struct slot *s = c->by_number[slot];
 
@@ -384,11 +411,92 @@ void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
 	if (fresh && !is_untouched(&c->paths[path]))
 		retire_pools(c);
 	s->path = path;
-	s->body = body;
-	s->len = len;
 	s->waiting = true;
 	c->unsettled = true;
 	settle(c);
+}
+
+void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh)
+{
+	struct slot *s = c->by_number[slot];
+
+	s->open = false;
+	s->body = body;
+	s->len = len;
+	post(c, slot, path, fresh);
+}
+
+/* Room behind what is left of it. */
+static bool reserve(struct slot *s, size_t len)
+{
+	size_t left = s->stream_len - s->stream_at, size;
+	uint8_t *p;
+
+	if (left > 0)
+		memmove(s->stream, s->stream + s->stream_at, left);
+	s->stream_at = 0;
+	s->stream_len = left;
+	if (len <= s->stream_size - left)
+		return true;
+	size = left + len > STREAM_BYTES ? left + len : STREAM_BYTES;
+	p = realloc(s->stream, size);
+	if (p == NULL)
+		return false;
+	s->stream = p;
+	s->stream_size = size;
+	return true;
+}
+
+/* Without memory for it the body ends here, and its last record is cut. */
+static void add_to_stream(struct slot *s, const uint8_t *data, size_t len)
+{
+	if (s->finished || !reserve(s, len)) {
+		s->finished = true;
+		return;
+	}
+	memcpy(s->stream + s->stream_len, data, len);
+	s->stream_len += len;
+}
+
+void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh)
+{
+	struct slot *s = c->by_number[slot];
+
+	s->open = true;
+	s->finished = false;
+	s->stream_at = s->stream_len = 0;
+	add_to_stream(s, body, len);
+	post(c, slot, path, fresh);
+}
+
+static void go_on(struct slot *s)
+{
+	if (!s->paused || s->pool == NULL)
+		return;
+	s->paused = false;
+	(void)curl_easy_pause(s->easy, CURLPAUSE_CONT);
+}
+
+void carrier_append(struct carrier *c, unsigned slot, const uint8_t *data,
+    size_t len)
+{
+	add_to_stream(c->by_number[slot], data, len);
+	go_on(c->by_number[slot]);
+}
+
+void carrier_finish(struct carrier *c, unsigned slot)
+{
+	c->by_number[slot]->finished = true;
+	go_on(c->by_number[slot]);
+}
+
+size_t carrier_unsent(const struct carrier *c, unsigned slot)
+{
+	const struct slot *s = c->by_number[slot];
+
+	return s->stream_len - s->stream_at;
 }
 
 void carrier_move(struct carrier *c, unsigned from, unsigned to)
@@ -556,6 +664,7 @@ void carrier_free(struct carrier *c)
 			carrier_pool_remove(c->slots[i].pool,
 			    c->slots[i].easy);
 		curl_easy_cleanup(c->slots[i].easy);
+		free(c->slots[i].stream);
 	}
 	for (unsigned i = 0; c->paths != NULL && i < c->config.paths; i++)
 		carrier_pool_free(c->paths[i].pool);

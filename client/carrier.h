@@ -92,6 +92,20 @@ int carrier_set_url(struct carrier *c, const char *url);
 void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh);
 
+/*
+ * The same, but the body, which is copied, goes on with what is appended until
+ * it is finished. unsent: bytes that libcurl has not taken yet. Without memory
+ * for what is appended the body ends before it. A response that comes before
+ * the end of the body is told with what is appended next, or with the end. Not
+ * from within a callback.
+ */
+void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh);
+void carrier_append(struct carrier *c, unsigned slot, const uint8_t *data,
+    size_t len);
+void carrier_finish(struct carrier *c, unsigned slot);
+size_t carrier_unsent(const struct carrier *c, unsigned slot);
+
 /* What is under way in slot `from` goes on in slot `to`, which is free. */
 void carrier_move(struct carrier *c, unsigned from, unsigned to);
 

@@ -30,6 +30,8 @@ static CURLcode set_request(CURL *e, const struct carrier_easy *common)
 	SET(e, rc, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
 	SET(e, rc, CURLOPT_WRITEFUNCTION, common->on_write);
 	SET(e, rc, CURLOPT_WRITEDATA, common->ctx);
+	SET(e, rc, CURLOPT_READFUNCTION, common->on_read);
+	SET(e, rc, CURLOPT_READDATA, common->ctx);
 	SET(e, rc, CURLOPT_ERRORBUFFER, common->error);
 	SET(e, rc, CURLOPT_SHARE, (CURLSH *)common->share);
 	SET(e, rc, CURLOPT_COOKIEFILE, "");	/* turns cookies on */

@@ -16,7 +16,8 @@ struct carrier_easy {
 	void *headers;		/* libcurl's list */
 	char *error;		/* room for libcurl's description */
 	size_t (*on_write)(char *data, size_t size, size_t count, void *ctx);
-	void *ctx;		/* for on_write; and the private data */
+	size_t (*on_read)(char *out, size_t size, size_t count, void *ctx);
+	void *ctx;		/* for both; and the private data */
 };
 
 /*

@@ -177,6 +177,23 @@ static int set_http(void *ctx, const char *argument, const char *value,
 	return 0;
 }
 
+static int set_duplex(void *ctx, const char *argument, const char *value,
+    char why[CONF_WHY_MAX])
+{
+	struct setup *c = ctx;
+	struct lanes_config usual;
+
+	(void)argument;
+	lanes_defaults(&usual);
+	if (strcmp(value, "auto") == 0)
+		c->lanes.duplex_after = usual.duplex_after;
+	else if (strcmp(value, "off") == 0)
+		c->lanes.duplex_after = 0;
+	else
+		return complain(why, "must be auto or off");
+	return 0;
+}
+
 static int set_proxy(void *ctx, const char *argument, const char *value,
     char why[CONF_WHY_MAX])
 {
@@ -334,6 +351,10 @@ const struct conf_setting settings_table[] = {
 	    "requests at once on HTTP/1.1 (default: 24)"),
 	ONE("client", "lanes_h2", set_lanes_h2, "COUNT",
 	    "requests at once on HTTP/2 (default: 64)"),
+	ONE("client", "duplex", set_duplex, "WHETHER",
+	    "auto or off: keep requests and responses open\n"
+	    "where the path hands them on at once\n"
+	    "(default: auto)"),
 	ONE("client", "body_max", set_body_max, "SIZE",
 	    "largest body on HTTP/1.1 (default: 960k)"),
 	ONE("client", "body_max_h2", set_body_max_h2, "SIZE",

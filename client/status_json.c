@@ -51,8 +51,11 @@ static json_t *noticed(const struct tunnel_info *info)
 
 static json_t *exchanges(const struct lanes_stats *l)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:i, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:i, s:I, s:I, "
+	    "s:I}",
 	    "total", (json_int_t)l->exchanges,
+	    "streamed", (json_int_t)l->streamed,
+	    "duplex", l->duplex ? 1 : 0,
 	    "failed", (json_int_t)l->failed,
 	    "hedged", (json_int_t)l->hedged,
 	    "hellos", (json_int_t)l->hellos,

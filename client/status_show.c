@@ -146,8 +146,9 @@ bool status_print(const char *text, bool *up)
 		printf(" by %s, round trip %lld ms", string_of(root, "http"),
 		    number_of(root, "rtt_ms"));
 	printf("\nsession   %s\n", string_of(root, "session"));
-	printf("exchanges %lld, %lld failed\n", number_of(exchanges, "total"),
-	    number_of(exchanges, "failed"));
+	printf("exchanges %lld, %lld failed, %lld questions without one\n",
+	    number_of(exchanges, "total"), number_of(exchanges, "failed"),
+	    number_of(exchanges, "streamed"));
 	if (last[0] != '\0') {
 		printf("noticed   %s, ", last);
 		print_since(number_of(noticed, "last_ms"));

@@ -103,6 +103,37 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	carrier_post(t->carrier, slot, body, len, path, fresh);
 }
 
+static void on_open(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	struct tunnel *t = ctx;
+
+	(void)refresh_url(t);
+	carrier_open(t->carrier, slot, body, len, path, fresh);
+}
+
+static void on_append(void *ctx, unsigned slot, const uint8_t *data,
+    size_t len)
+{
+	struct tunnel *t = ctx;
+
+	carrier_append(t->carrier, slot, data, len);
+}
+
+static void on_finish(void *ctx, unsigned slot)
+{
+	struct tunnel *t = ctx;
+
+	carrier_finish(t->carrier, slot);
+}
+
+static size_t on_unsent(void *ctx, unsigned slot)
+{
+	struct tunnel *t = ctx;
+
+	return carrier_unsent(t->carrier, slot);
+}
+
 static void on_move(void *ctx, unsigned from, unsigned to)
 {
 	struct tunnel *t = ctx;
@@ -225,6 +256,10 @@ static uint32_t on_random(void *ctx)
 
 static const struct lanes_ops lanes_ops = {
 	.post = on_post,
+	.open = on_open,
+	.append = on_append,
+	.finish = on_finish,
+	.unsent = on_unsent,
 	.move = on_move,
 	.cancel = on_cancel,
 	.on_state = on_state,

@@ -34,6 +34,7 @@ static struct connection connections[CONNECTIONS_MAX];
 static unsigned connection_count;
 static const char *scheme = "http";
 static const char *response;	/* NULL: no answer; "": the connection is cut */
+static const char *awaited;	/* in a request, to go on */
 static char last_request[REQUEST_MAX + 1];
 static unsigned request_count;
 
@@ -95,6 +96,8 @@ static bool is_whole(struct connection *c)
 	c->request[c->len] = '\0';
 	end = strstr(c->request, "\r\n\r\n");
 	length = strstr(c->request, "Content-Length: ");
+	if (end != NULL && strstr(c->request, "Transfer-Encoding: chunked"))
+		return strstr(end, "\r\n0\r\n\r\n") != NULL;
 	return end != NULL && length != NULL &&
 	    c->len - (size_t)(end + 4 - c->request) >=
 	    strtoul(length + 16, NULL, 10);
@@ -119,6 +122,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	c->len += (size_t)n;
+	c->request[c->len] = '\0';
+	if (awaited != NULL && strstr(c->request, awaited) != NULL) {
+		awaited = NULL;
+		uv_stop(&loop);
+	}
 	if (is_whole(c))
 		answer(c);
 }
@@ -264,6 +272,24 @@ static bool are_made(unsigned count)
 	    ms += 10)
 		run_for(1, 10);
 	return connection_count == count;
+}
+
+/* Run until the server has this. */
+static void run_until_arrived(const char *text)
+{
+	awaited = text;
+	run_until(0);
+}
+
+static void open_body(unsigned slot, const char *body)
+{
+	carrier_open(carrier, slot, (const uint8_t *)body, strlen(body), 0,
+	    false);
+}
+
+static void append(unsigned slot, const char *body)
+{
+	carrier_append(carrier, slot, (const uint8_t *)body, strlen(body));
 }
 
 static void post(unsigned slot, const char *body, bool fresh)
@@ -580,6 +606,87 @@ static void test_a_connection_that_is_not_made_leaves_nothing(void)
 	finish();
 }
 
+static void test_an_open_body_goes_on_as_it_is_appended(void)
+{
+	start(CARRIER_HTTP_AUTO);
+	response = OK_HELLO;
+	open_body(0, "one");
+	run_until_arrived("\r\n\r\n3\r\none\r\n");
+	CU_ASSERT_PTR_NULL(strstr(connections[0].request, "Content-Length"));
+	CU_ASSERT_PTR_NULL(strstr(connections[0].request, "Expect"));
+	append(0, "second");
+	CU_ASSERT_EQUAL(carrier_unsent(carrier, 0), 6);
+	carrier_run(carrier);	/* at once, without a turn of the loop */
+	CU_ASSERT_EQUAL(carrier_unsent(carrier, 0), 0);
+	run_until_arrived("\r\n6\r\nsecond\r\n");
+	CU_ASSERT_EQUAL(got[0].ends, 0);
+	carrier_finish(carrier, 0);
+	run_until(1);
+	CU_ASSERT_EQUAL(got[0].result, CARRIER_DONE);
+	CU_ASSERT_EQUAL(got[0].len, 5);
+	finish();
+}
+
+static void test_what_is_appended_early_waits_for_the_connection(void)
+{
+	static char big[100001];
+
+	start(CARRIER_HTTP_AUTO);
+	response = OK_HELLO;
+	open_body(0, "one");
+	append(0, "two");
+	carrier_finish(carrier, 0);
+	run_until(1);
+	CU_ASSERT_EQUAL(got[0].result, CARRIER_DONE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_request, "\r\n6\r\nonetwo\r\n"));
+	/* More than the connection takes: it is told. */
+	response = NULL;
+	memset(big, 'x', sizeof(big) - 1);
+	open_body(1, "one");
+	for (unsigned i = 0; i < 100; i++)
+		append(1, big);
+	CU_ASSERT_TRUE(carrier_unsent(carrier, 1) > 1000000);
+	finish();
+}
+
+static void test_a_slot_is_free_for_other_bodies_after_an_open_one(void)
+{
+	start(CARRIER_HTTP_AUTO);
+	response = OK_HELLO;
+	open_body(0, "one");
+	run_until_arrived("one");
+	carrier_cancel(carrier, 0);
+	post(0, "question", false);
+	run_until(1);
+	CU_ASSERT_EQUAL(got[0].result, CARRIER_DONE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_request, "Content-Length: 8"));
+	CU_ASSERT_PTR_NULL(strstr(last_request, "Transfer-Encoding"));
+	open_body(0, "three");
+	carrier_finish(carrier, 0);
+	run_until(1);
+	CU_ASSERT_PTR_NOT_NULL(strstr(last_request, "\r\n5\r\nthree\r\n"));
+	finish();
+}
+
+/* libcurl finds out when it wants to go on. */
+static void test_an_open_body_may_be_refused(void)
+{
+	start(CARRIER_HTTP_AUTO);
+	response = NULL;
+	open_body(0, "one");
+	run_until_arrived("one");
+	response = "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
+	answer(&connections[0]);
+	run_for(1, 50);
+	append(0, "more");
+	run_until(1);
+	CU_ASSERT_EQUAL(got[0].result, CARRIER_STATUS);
+	CU_ASSERT_EQUAL(got[0].status, 413);
+	append(0, "too late");
+	carrier_finish(carrier, 0);
+	finish();
+}
+
 int main(void)
 {
 	static const struct unit_test tests[] = {
@@ -618,6 +725,14 @@ int main(void)
 		{ "endless garbage is cut", test_endless_garbage_is_cut },
 		{ "a connection that is not made leaves nothing",
 		  test_a_connection_that_is_not_made_leaves_nothing },
+		{ "an open body goes on as it is appended",
+		    test_an_open_body_goes_on_as_it_is_appended },
+		{ "what is appended early waits for the connection",
+		    test_what_is_appended_early_waits_for_the_connection },
+		{ "a slot is free for other bodies after an open one",
+		    test_a_slot_is_free_for_other_bodies_after_an_open_one },
+		{ "an open body may be refused",
+		    test_an_open_body_may_be_refused },
 		{ "everything may be freed under way",
 		    test_everything_may_be_freed_under_way },
 		{ NULL, NULL }
