@@ -476,7 +476,7 @@ static void go_on(struct slot *s)
 	if (!s->paused || s->pool == NULL)
 		return;
 	s->paused = false;
-	(void)curl_easy_pause(s->easy, CURLPAUSE_CONT);
+	carrier_pool_resume(s->pool, s->easy);
 }
 
 void carrier_append(struct carrier *c, unsigned slot, const uint8_t *data,

@@ -22,6 +22,7 @@ struct carrier_pool {
 	CURLM *multi;
 	uv_timer_t timer;
 	bool due;		/* libcurl wants to be called at once */
+	bool added, resumed;	/* transfers, since it was */
 	LIST_HEAD(, watch) watches;
 	bool wants_changed;	/* some watch's wanted is not its watched */
 	unsigned transfers;
@@ -171,20 +172,43 @@ static void apply_wants(struct carrier_pool *p)
 	}
 }
 
+/*
+ * libcurl sends one piece of a body and then waits until it may ask for the
+ * next one. Let it ask now: if there is none, nothing changes for the socket.
+ */
+static void ask_for_more(struct carrier_pool *p)
+{
+	struct watch *w;
+	int running;
+
+	LIST_FOREACH(w, &p->watches, link)
+		if ((w->wanted & ~w->watched & UV_WRITABLE) != 0)
+			break;
+	if (w != NULL)
+		(void)curl_multi_socket_action(p->multi, w->fd,
+		    CURL_CSELECT_OUT, &running);
+}
+
 /* Let libcurl act on a socket or a timeout, then tell what came of it. */
 static void act(struct carrier_pool *p, curl_socket_t fd, int events)
 {
+	bool added = p->added && fd == CURL_SOCKET_TIMEOUT;
+	bool resumed = p->resumed && fd == CURL_SOCKET_TIMEOUT;
 	CURLMcode rc;
 	int running;
 
 	p->calling++;
-	if (fd == CURL_SOCKET_TIMEOUT)	/* new exchanges begin */
+	if (added)		/* new exchanges begin */
 		cork(p, 1);
 	rc = curl_multi_socket_action(p->multi, fd, events, &running);
-	if (fd == CURL_SOCKET_TIMEOUT)
+	if (added)
 		cork(p, 0);
 	if (rc != CURLM_OK)
 		log_error("carrier failed why=\"%s\"", curl_multi_strerror(rc));
+	if (resumed)
+		ask_for_more(p);
+	if (fd == CURL_SOCKET_TIMEOUT)
+		p->added = p->resumed = false;
 	deliver_done(p);
 	apply_wants(p);
 	p->calling--;
@@ -369,6 +393,7 @@ int carrier_pool_add(struct carrier_pool *p, void *easy)
 	if (curl_multi_add_handle(p->multi, easy) != CURLM_OK)
 		return ERR_NOMEM;
 	p->transfers++;
+	p->added = true;
 	return 0;
 }
 
@@ -380,6 +405,13 @@ void carrier_pool_remove(struct carrier_pool *p, void *easy)
 	(void)curl_multi_remove_handle(p->multi, easy);
 	if (p->calling == 0)
 		apply_wants(p);
+}
+
+void carrier_pool_resume(struct carrier_pool *p, void *easy)
+{
+	/* Asks for a timeout of 0. */
+	(void)curl_easy_pause(easy, CURLPAUSE_CONT);
+	p->resumed = true;
 }
 
 void carrier_pool_run(struct carrier_pool *p)

@@ -43,9 +43,13 @@ void carrier_pool_free(struct carrier_pool *p);
 int carrier_pool_add(struct carrier_pool *p, void *easy);
 void carrier_pool_remove(struct carrier_pool *p, void *easy);
 
+/* There is more of this transfer's body, which had paused. */
+void carrier_pool_resume(struct carrier_pool *p, void *easy);
+
 /*
- * Begin now with what was added, and not in the loop's next turn. Not while
- * libcurl is in a callback; calls back, and so may free the pool.
+ * Begin now with what was added, or go on with what was resumed, and not in
+ * the loop's next turn. Not while libcurl is in a callback; calls back, and so
+ * may free the pool.
  */
 void carrier_pool_run(struct carrier_pool *p);
 
