@@ -10,6 +10,7 @@ system_tests = \
 	tests/system/distance.test \
 	tests/system/documented.test \
 	tests/system/drain-and-reload.test \
+	tests/system/duplex.test \
 	tests/system/exchange-cost.test \
 	tests/system/flood.test \
 	tests/system/gateway-restarted.test \
