@@ -350,7 +350,7 @@ const struct conf_setting settings_table[] = {
 	ONE("client", "lanes", set_lanes, "COUNT",
 	    "requests at once on HTTP/1.1 (default: 24)"),
 	ONE("client", "lanes_h2", set_lanes_h2, "COUNT",
-	    "requests at once on HTTP/2 (default: 64)"),
+	    "requests at once on HTTP/2 (default: 96)"),
 	ONE("client", "duplex", set_duplex, "WHETHER",
 	    "auto or off: keep requests and responses open\n"
 	    "where the path hands them on at once\n"

@@ -94,8 +94,8 @@ struct lanes_config {
 	uint32_t body_max_h2;		/* request body on HTTP/2: 60 KiB */
 	unsigned duplex_after;		/* questions in a row, before a duplex
 					   lane is tried: 20; 0: never */
-	unsigned lanes;			/* at once on HTTP/1.1: 8 */
-	unsigned lanes_h2;		/* at once on HTTP/2: 64 */
+	unsigned lanes;			/* at once on HTTP/1.1: 24 */
+	unsigned lanes_h2;		/* at once on HTTP/2: 96 */
 };
 void lanes_defaults(struct lanes_config *c);	/* all but keys and id */
 
