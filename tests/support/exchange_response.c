@@ -38,7 +38,7 @@ static void keep_copy(struct exchange *x, const uint8_t *data, size_t len)
 {
 	size_t room = COPY_MAX - x->copy_len;
 
-	if (x->plan.fault != FAULT_REPEAT_RESPONSE)
+	if (x->plan.fault != FAULT_REPEAT_RESPONSE || len == 0)
 		return;
 	if (x->copy == NULL && (x->copy = malloc(COPY_MAX)) == NULL)
 		abort();
