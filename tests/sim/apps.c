@@ -517,6 +517,15 @@ static bool over(const struct apps_conv *c)
 	return c->server.state != APPS_NONE || c->client.state != APPS_DONE;
 }
 
+uint64_t apps_total(const struct apps *a)
+{
+	uint64_t total = 0;
+
+	for (const struct apps_conv *c = a->convs; c != NULL; c = c->next)
+		total += c->client.script.total + c->server.script.total;
+	return total;
+}
+
 bool apps_over(const struct apps *a)
 {
 	for (const struct apps_conv *c = a->convs; c != NULL; c = c->next)

@@ -116,6 +116,9 @@ void apps_gate_lost(struct apps *a);
  */
 void apps_gate_upgraded(struct apps *a, struct session *s);
 
+/* Bytes that all conversations write, both ends. */
+uint64_t apps_total(const struct apps *a);
+
 /* Is every conversation over, at both ends? */
 bool apps_over(const struct apps *a);
 

@@ -91,6 +91,22 @@ static void gather_storm(struct world *w, struct weather *all)
 	}
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* More where windows are small: one of them crosses in a round trip. */
+static uint64_t calm_ms(const struct world *w)
+{
+	const struct faults_path *p = &w->faults.path;
+	uint64_t window = least(w->client.session.window_max,
+	    w->server.session.window_max);
+
+	return CALM_MS + apps_total(&w->apps) / window * 2 *
+	    (p->latency_ms + p->jitter_ms);
+}
+
 /* An idle session costs little. */
 static bool watch_rest(struct world *w)
 {
@@ -164,7 +180,7 @@ bool life_run(struct world *w)
 	w->faults.stormy = false;
 	c = apps_add(&w->apps, w->events.now_ms + 100);
 	c->client.script.total = c->server.script.total = 3000;
-	if (!world_wait(w, world_is_over, CALM_MS, "all conversations"))
+	if (!world_wait(w, world_is_over, calm_ms(w), "all conversations"))
 		return false;
 	apps_judge(&w->apps);
 	if (!world_wait(w, world_is_idle, REST_MS, "rest") || !watch_rest(w))
