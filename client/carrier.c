@@ -9,14 +9,13 @@
 
 #include <curl/curl.h>
 
+#include "client/carrier_body.h"
 #include "client/carrier_detail.h"
 #include "client/carrier_easy.h"
-#include "client/carrier_pool.h"
+#include "client/carrier_paths.h"
 #include "common/err.h"
 
 #define AGAIN_MS 100u		/* before trying again for lack of memory */
-#define IDLE_MS 60000u		/* then a path's connections are closed */
-#define STREAM_BYTES 16384u	/* of a body that goes on, at first */
 #define GARBAGE_MAX 65536u	/* body bytes of other statuses, then cut */
 
 struct slot {
@@ -29,11 +28,9 @@ struct slot {
 	unsigned path;
 	const uint8_t *body;
 	size_t len;
-	bool open;		/* the body goes on: */
-	bool finished;		/* not any more */
+	bool open;		/* the body goes on, by stream: */
 	bool paused;		/* libcurl has all there is of it */
-	uint8_t *stream;	/* what libcurl has not taken yet */
-	size_t stream_at, stream_len, stream_size;
+	struct carrier_body stream;
 	unsigned url_edition;	/* which URL the handle has */
 	size_t garbage;
 	bool wrong_version;
@@ -43,120 +40,19 @@ struct slot {
 struct carrier {
 	const struct carrier_ops *ops;
 	void *ctx;
-	uv_loop_t *loop;
 	struct carrier_config config;	/* strings are ours */
 	unsigned url_edition;		/* counts changes of the URL */
 	CURLSH *share;			/* cookies and TLS sessions */
 	struct curl_slist *headers;
-	/*
-	 * Of each path: where new exchanges go, if there is one, and whether
-	 * it has no connection yet.
-	 */
-	struct path {
-		struct carrier_pool *pool;
-		bool untouched;
-		bool used;	/* since on_idle looked */
-	} *paths;
-	/*
-	 * Those no longer used. Each has an exchange still under way, so that
-	 * there are never more than slots.
-	 */
-	struct carrier_pool **old;
-	unsigned old_count;
+	struct carrier_paths paths;
 	bool unsettled;			/* some slot is given up or waiting */
 	bool curl_ready;
 	uv_timer_t *again;
-	uv_timer_t *idle;
 	long http_version;	/* of the last response, as libcurl says */
 	unsigned slot_count;
 	struct slot **by_number;	/* they change places: carrier_move */
 	struct slot slots[];
 };
-
-static const struct carrier_pool_ops pool_ops;
-
-/* ---- the state of connections ----------------------------------------- */
-
-static bool in_libcurl(const struct carrier *c)
-{
-	for (unsigned i = 0; i < c->config.paths; i++)
-		if (c->paths[i].pool != NULL &&
-		    carrier_pool_is_calling(c->paths[i].pool))
-			return true;
-	for (unsigned i = 0; i < c->old_count; i++)
-		if (carrier_pool_is_calling(c->old[i]))
-			return true;
-	return false;
-}
-
-/* Free the pools that are no longer used and have run dry. */
-static void reap_pools(struct carrier *c)
-{
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < c->old_count; i++) {
-		if (carrier_pool_transfers(c->old[i]) == 0)
-			carrier_pool_free(c->old[i]);
-		else
-			c->old[kept++] = c->old[i];
-	}
-	c->old_count = kept;
-}
-
-/* No connection of today is used for what is posted from now on. */
-static void retire_pools(struct carrier *c)
-{
-	for (unsigned i = 0; i < c->config.paths; i++) {
-		struct carrier_pool *p = c->paths[i].pool;
-
-		c->paths[i].pool = NULL;
-		if (p != NULL && carrier_pool_transfers(p) == 0 &&
-		    !carrier_pool_is_calling(p))
-			carrier_pool_free(p);
-		else if (p != NULL)
-			c->old[c->old_count++] = p;
-		assert(c->old_count <= c->slot_count + c->config.paths);
-	}
-}
-
-/*
- * libcurl does not look after connections that nobody uses. Path 0 is always
- * in use.
- */
-static void on_idle(uv_timer_t *timer)
-{
-	struct carrier *c = timer->data;
-	bool any = false;
-
-	for (unsigned i = 1; i < c->config.paths; i++) {
-		struct path *path = &c->paths[i];
-
-		if (path->pool == NULL)
-			continue;
-		if (path->used || carrier_pool_transfers(path->pool) > 0) {
-			any = true;
-		} else {
-			carrier_pool_free(path->pool);
-			path->pool = NULL;
-		}
-		path->used = false;
-	}
-	if (!any)
-		uv_timer_stop(timer);
-}
-
-static int open_path(struct carrier *c, struct path *path)
-{
-	if (path->pool != NULL)
-		return 0;
-	path->untouched = true;
-	if (!uv_is_active((uv_handle_t *)c->idle))
-		uv_timer_start(c->idle, on_idle, IDLE_MS, IDLE_MS);
-	return carrier_pool_new(&path->pool, c->loop,
-	    c->config.max_connections, &pool_ops, c);
-}
-
-/* ---- exchanges -------------------------------------------------------- */
 
 static void note_version(struct carrier *c, CURL *easy)
 {
@@ -202,19 +98,15 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 static size_t on_read(char *out, size_t size, size_t count, void *ctx)
 {
 	struct slot *s = ctx;
-	size_t n = s->stream_len - s->stream_at, room = size * count;
+	size_t n;
 
 	if (s->given_up)
 		return CURL_READFUNC_ABORT;
-	if (n == 0 && !s->finished) {
-		s->paused = true;
-		return CURL_READFUNC_PAUSE;
-	}
-	if (n > room)
-		n = room;
-	memcpy(out, s->stream + s->stream_at, n);
-	s->stream_at += n;
-	return n;
+	n = carrier_body_take(&s->stream, out, size * count);
+	if (n > 0 || s->stream.finished)
+		return n;
+	s->paused = true;
+	return CURL_READFUNC_PAUSE;
 }
 
 static int prepare_easy(struct slot *s)
@@ -256,13 +148,13 @@ static int refresh_url(struct slot *s)
 static int start(struct slot *s)
 {
 	struct carrier *c = s->carrier;
-	struct path *path = &c->paths[s->path];
+	struct carrier_pool *pool;
 	int rc = prepare_easy(s);
 
 	if (rc == 0)
 		rc = refresh_url(s);
 	if (rc == 0)
-		rc = open_path(c, path);
+		rc = carrier_paths_open(&c->paths, s->path, &pool);
 	if (rc != 0)
 		return rc;
 	s->garbage = 0;
@@ -274,11 +166,10 @@ static int start(struct slot *s)
 	    s->open ? (curl_off_t)-1 : (curl_off_t)s->len);
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS,
 	    s->open ? NULL : s->body);
-	rc = carrier_pool_add(path->pool, s->easy);
+	rc = carrier_pool_add(pool, s->easy);
 	if (rc != 0)
 		return rc;
-	s->pool = path->pool;
-	path->used = true;
+	s->pool = pool;
 	s->waiting = false;
 	return 0;
 }
@@ -290,7 +181,7 @@ static void settle(struct carrier *c)
 {
 	bool short_of_memory = false;
 
-	if (in_libcurl(c))
+	if (carrier_paths_are_calling(&c->paths))
 		return;
 	for (unsigned i = 0; i < c->slot_count && c->unsettled; i++) {
 		struct slot *s = &c->slots[i];
@@ -304,7 +195,7 @@ static void settle(struct carrier *c)
 			short_of_memory = true;
 	}
 	c->unsettled = short_of_memory;
-	reap_pools(c);
+	carrier_paths_reap(&c->paths);
 	if (short_of_memory)
 		uv_timer_start(c->again, on_again, AGAIN_MS, 0);
 }
@@ -318,9 +209,7 @@ static void on_settled(void *ctx, struct carrier_pool *pool)
 {
 	struct carrier *c = ctx;
 
-	for (unsigned i = 0; i < c->config.paths; i++)
-		if (c->paths[i].pool == pool)
-			c->paths[i].untouched = false;
+	carrier_paths_touched(&c->paths, pool);
 	settle(c);
 }
 
@@ -393,11 +282,6 @@ int carrier_set_url(struct carrier *c, const char *url)
 	return 0;
 }
 
-static bool is_untouched(const struct path *path)
-{
-	return path->pool == NULL || path->untouched;
-}
-
 static void post(struct carrier *c, unsigned slot, unsigned path, bool fresh)
 {
 	struct slot *s = c->by_number[slot];
@@ -408,8 +292,8 @@ static void post(struct carrier *c, unsigned slot, unsigned path, bool fresh)
 	 * Several exchanges that ask for fresh connections in the same turn of
 	 * the loop share one new pool.
 	 */
-	if (fresh && !is_untouched(&c->paths[path]))
-		retire_pools(c);
+	if (fresh && !carrier_paths_is_untouched(&c->paths, path))
+		carrier_paths_retire(&c->paths);
 	s->path = path;
 	s->waiting = true;
 	c->unsettled = true;
@@ -427,47 +311,14 @@ void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
 	post(c, slot, path, fresh);
 }
 
-/* Room behind what is left of it. */
-static bool reserve(struct slot *s, size_t len)
-{
-	size_t left = s->stream_len - s->stream_at, size;
-	uint8_t *p;
-
-	if (left > 0)
-		memmove(s->stream, s->stream + s->stream_at, left);
-	s->stream_at = 0;
-	s->stream_len = left;
-	if (len <= s->stream_size - left)
-		return true;
-	size = left + len > STREAM_BYTES ? left + len : STREAM_BYTES;
-	p = realloc(s->stream, size);
-	if (p == NULL)
-		return false;
-	s->stream = p;
-	s->stream_size = size;
-	return true;
-}
-
-/* Without memory for it the body ends here, and its last record is cut. */
-static void add_to_stream(struct slot *s, const uint8_t *data, size_t len)
-{
-	if (s->finished || !reserve(s, len)) {
-		s->finished = true;
-		return;
-	}
-	memcpy(s->stream + s->stream_len, data, len);
-	s->stream_len += len;
-}
-
 void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh)
 {
 	struct slot *s = c->by_number[slot];
 
 	s->open = true;
-	s->finished = false;
-	s->stream_at = s->stream_len = 0;
-	add_to_stream(s, body, len);
+	carrier_body_begin(&s->stream);
+	carrier_body_append(&s->stream, body, len);
 	post(c, slot, path, fresh);
 }
 
@@ -482,21 +333,23 @@ static void go_on(struct slot *s)
 void carrier_append(struct carrier *c, unsigned slot, const uint8_t *data,
     size_t len)
 {
-	add_to_stream(c->by_number[slot], data, len);
-	go_on(c->by_number[slot]);
+	struct slot *s = c->by_number[slot];
+
+	carrier_body_append(&s->stream, data, len);
+	go_on(s);
 }
 
 void carrier_finish(struct carrier *c, unsigned slot)
 {
-	c->by_number[slot]->finished = true;
-	go_on(c->by_number[slot]);
+	struct slot *s = c->by_number[slot];
+
+	s->stream.finished = true;
+	go_on(s);
 }
 
 size_t carrier_unsent(const struct carrier *c, unsigned slot)
 {
-	const struct slot *s = c->by_number[slot];
-
-	return s->stream_len - s->stream_at;
+	return carrier_body_left(&c->by_number[slot]->stream);
 }
 
 void carrier_move(struct carrier *c, unsigned from, unsigned to)
@@ -512,9 +365,7 @@ void carrier_move(struct carrier *c, unsigned from, unsigned to)
 
 void carrier_run(struct carrier *c)
 {
-	for (unsigned i = 0; i < c->config.paths; i++)
-		if (c->paths[i].pool != NULL)
-			carrier_pool_run(c->paths[i].pool);
+	carrier_paths_run(&c->paths);
 }
 
 void carrier_cancel(struct carrier *c, unsigned slot)
@@ -532,7 +383,7 @@ void carrier_cancel(struct carrier *c, unsigned slot)
 
 void carrier_network_changed(struct carrier *c)
 {
-	retire_pools(c);
+	carrier_paths_retire(&c->paths);
 }
 
 const char *carrier_http_name(const struct carrier *c)
@@ -599,6 +450,23 @@ static int open_libcurl(struct carrier *c)
 	return add_header(c, "Content-Type: application/octet-stream");
 }
 
+static int open_loop(struct carrier *c, uv_loop_t *loop)
+{
+	c->paths = (struct carrier_paths){
+		.loop = loop, .count = c->config.paths,
+		.max_connections = c->config.max_connections,
+		.ops = &pool_ops, .ctx = c,
+	};
+	if (carrier_paths_init(&c->paths, c->slot_count) != 0)
+		return ERR_NOMEM;
+	c->again = calloc(1, sizeof(*c->again));
+	if (c->again == NULL)
+		return ERR_NOMEM;
+	uv_timer_init(loop, c->again);
+	c->again->data = c;
+	return 0;
+}
+
 int carrier_new(struct carrier **out, uv_loop_t *loop,
     const struct carrier_config *config, const struct carrier_ops *ops,
     void *ctx)
@@ -611,7 +479,6 @@ int carrier_new(struct carrier **out, uv_loop_t *loop,
 		return ERR_NOMEM;
 	c->ops = ops;
 	c->ctx = ctx;
-	c->loop = loop;
 	c->slot_count = config->slots;
 	c->url_edition = 1;
 	c->by_number = calloc(config->slots, sizeof(c->by_number[0]));
@@ -629,23 +496,12 @@ int carrier_new(struct carrier **out, uv_loop_t *loop,
 		rc = open_libcurl(c);
 	if (rc == 0)
 		rc = prepare_easy(&c->slots[0]);
-	c->again = calloc(1, sizeof(*c->again));
-	c->idle = calloc(1, sizeof(*c->idle));
-	c->paths = calloc(config->paths, sizeof(c->paths[0]));
-	c->old = calloc(c->slot_count + config->paths, sizeof(c->old[0]));
-	if (rc == 0 && (c->again == NULL || c->idle == NULL ||
-	    c->paths == NULL || c->old == NULL))
-		rc = ERR_NOMEM;
+	if (rc == 0)
+		rc = open_loop(c, loop);
 	if (rc != 0) {
-		free(c->again);		/* no handles yet */
-		free(c->idle);
-		c->again = c->idle = NULL;
 		carrier_free(c);
 		return rc;
 	}
-	uv_timer_init(loop, c->again);
-	uv_timer_init(loop, c->idle);
-	c->again->data = c->idle->data = c;
 	*out = c;
 	return 0;
 }
@@ -664,19 +520,12 @@ void carrier_free(struct carrier *c)
 			carrier_pool_remove(c->slots[i].pool,
 			    c->slots[i].easy);
 		curl_easy_cleanup(c->slots[i].easy);
-		free(c->slots[i].stream);
+		carrier_body_free(&c->slots[i].stream);
 	}
-	for (unsigned i = 0; c->paths != NULL && i < c->config.paths; i++)
-		carrier_pool_free(c->paths[i].pool);
-	for (unsigned i = 0; i < c->old_count; i++)
-		carrier_pool_free(c->old[i]);
-	if (c->again != NULL) {
+	carrier_paths_fini(&c->paths);
+	if (c->again != NULL)
 		uv_close((uv_handle_t *)c->again, on_timer_closed);
-		uv_close((uv_handle_t *)c->idle, on_timer_closed);
-	}
 	free(c->by_number);
-	free(c->paths);
-	free(c->old);
 	curl_slist_free_all(c->headers);
 	curl_share_cleanup(c->share);
 	if (c->curl_ready)

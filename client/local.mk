@@ -5,10 +5,14 @@ client_libclient_a_CPPFLAGS = $(AM_CPPFLAGS) $(CURL_CFLAGS) $(JANSSON_CFLAGS)
 client_libclient_a_SOURCES = \
 	client/carrier.c \
 	client/carrier.h \
+	client/carrier_body.c \
+	client/carrier_body.h \
 	client/carrier_detail.c \
 	client/carrier_detail.h \
 	client/carrier_easy.c \
 	client/carrier_easy.h \
+	client/carrier_paths.c \
+	client/carrier_paths.h \
 	client/carrier_pool.c \
 	client/carrier_pool.h \
 	client/guests.c \
