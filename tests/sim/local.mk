@@ -13,6 +13,9 @@ tests_sim_sim_SOURCES = \
 	tests/sim/life.h \
 	tests/sim/net.c \
 	tests/sim/net.h \
+	tests/sim/net_impl.h \
+	tests/sim/net_request.c \
+	tests/sim/net_response.c \
 	tests/sim/pattern.c \
 	tests/sim/pattern.h \
 	tests/sim/rng.c \
