@@ -26,6 +26,11 @@ support_programs = \
 check_PROGRAMS += $(support_programs)
 tests_support_domino_LDADD = tests/support/libsupport.a $(UV_LIBS)
 tests_support_flood_LDADD = tests/support/libsupport.a
+tests_support_guest_SOURCES = \
+	tests/support/guest.c \
+	tests/support/guest_call.c \
+	tests/support/guest_impl.h \
+	tests/support/guest_play.c
 tests_support_guest_LDADD = tests/support/libsupport.a $(UV_LIBS)
 tests_support_mischief_SOURCES = \
 	tests/support/exchange.c \
