@@ -48,4 +48,9 @@ tests_support_mischief_SOURCES = \
 	tests/support/way.c \
 	tests/support/way.h
 tests_support_mischief_LDADD = tests/support/libsupport.a $(UV_LIBS)
+tests_support_relay_SOURCES = \
+	tests/support/relay.c \
+	tests/support/relay_impl.h \
+	tests/support/relay_link.c \
+	tests/support/relay_pair.c
 tests_support_relay_LDADD = tests/support/libsupport.a $(UV_LIBS)
