@@ -30,8 +30,16 @@ system_tests = \
 
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
+	tests/system/builds.py \
+	tests/system/client.py \
+	tests/system/gateway.py \
 	tests/system/harness.py \
-	tests/system/roads.py
+	tests/system/nginx.py \
+	tests/system/process.py \
+	tests/system/roads.py \
+	tests/system/standins.py \
+	tests/system/tap.py \
+	tests/system/workplace.py
 
 # They measure time and memory: beside other tests, but one after the other.
 TEST_LOG_COMPILER = $(FLOCK) $(PYTHON) -B
