@@ -33,6 +33,19 @@ def wait_until(question, what, timeout=10, step=0.02):
         time.sleep(step)
 
 
+def wait_settled(value, what, timeout, quiet_s=1.5):
+    """Until what value() returns has been the same for a while."""
+    seen, since = value(), time.monotonic()
+
+    def settled():
+        nonlocal seen, since
+        now = value()
+        if now != seen:
+            seen, since = now, time.monotonic()
+        return time.monotonic() - since >= quiet_s
+    wait_until(settled, what, timeout=timeout, step=0.1)
+
+
 def _die_with_parent():
     _libc.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
