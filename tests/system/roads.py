@@ -261,3 +261,14 @@ def wait_progress(guest, either, timeout=60):
                lambda: "the guest gets on: %s, not %d\n%s"
                % (progress(guest), either, guest.process.tail()),
                timeout=timeout, step=0.005)
+
+
+# ---- what is left of it all -------------------------------------------------
+
+def check_one_session(tap, t, mail, http):
+    """Whatever happened: one session, and no stream of it was lost."""
+    with tap.check("HTTP/%s: it was one session all the time" % http):
+        found = t.gateway.find("session open")
+        expect(len(found) == 1, "%d sessions" % len(found))
+        t.client.expect_no_line("stream reset")
+        mail.expect_no_line("^wrong")
