@@ -32,9 +32,12 @@ void cwnd_init(struct cwnd *c)
 	};
 }
 
+/* Never so little that no probe goes out, and one record is all there is. */
 static uint64_t usable(const struct cwnd *c)
 {
-	return c->draining ? c->bytes / 2 : c->bytes;
+	if (!c->draining)
+		return c->bytes;
+	return c->bytes / 2 > CWND_MIN ? c->bytes / 2 : CWND_MIN;
 }
 
 uint64_t cwnd_room(const struct cwnd *c, uint64_t flight)

@@ -10,16 +10,18 @@ static struct cwnd c;
 static uint64_t now_ms;
 
 /*
- * One round trip: the window is used up, all of it arrives, and a probe comes
- * back after rtt_ms.
+ * One round trip: what may be under way is, all of it arrives, and a probe
+ * comes back after rtt_ms.
  */
 static void round_trip(uint64_t rtt_ms)
 {
+	uint64_t flight = cwnd_room(&c, 0);
+
 	now_ms += BASE_MS;
-	CU_ASSERT_TRUE(cwnd_wants_probe(&c, c.bytes, now_ms));
+	CU_ASSERT_TRUE(cwnd_wants_probe(&c, flight, now_ms));
 	cwnd_on_probe_sent(&c, now_ms);
 	now_ms += rtt_ms;
-	cwnd_on_acked(&c, c.bytes, c.bytes);
+	cwnd_on_acked(&c, flight, flight);
 	cwnd_on_probe(&c, now_ms);
 }
 
@@ -114,6 +116,25 @@ static void test_it_never_falls_below_the_least(void)
 	CU_ASSERT_EQUAL(c.bytes, CWND_MIN);
 }
 
+/* Also when it looks for the path's own delay, with half the window. */
+static void test_at_its_least_it_is_still_measured(void)
+{
+	bool drained = false;
+
+	setup();
+	for (int i = 0; i < 100 && c.rtt_ms == BASE_MS; i++) {
+		round_trip(4 * BASE_MS);
+		drained |= c.draining;
+		CU_ASSERT_TRUE(cwnd_room(&c, 0) >= CWND_MIN);
+	}
+	CU_ASSERT_TRUE(drained);
+	CU_ASSERT_FALSE(c.draining);
+	CU_ASSERT_EQUAL(c.rtt_ms, 4 * BASE_MS);
+	for (int i = 0; i < 20; i++)
+		round_trip(4 * BASE_MS);
+	CU_ASSERT_TRUE(c.bytes > CWND_MIN);
+}
+
 static void test_a_probe_that_stays_away_is_sent_again_ever_later(void)
 {
 	uint64_t first, second;
@@ -181,6 +202,8 @@ int main(void)
 		    test_one_slow_probe_changes_nothing },
 		{ "it never falls below the least",
 		    test_it_never_falls_below_the_least },
+		{ "at its least it is still measured",
+		    test_at_its_least_it_is_still_measured },
 		{ "a probe that stays away is sent again, ever later",
 		    test_a_probe_that_stays_away_is_sent_again_ever_later },
 		{ "little under way needs no probe",
