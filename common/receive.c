@@ -327,6 +327,8 @@ static int take_frame(struct session *s, struct frame *f, uint64_t now_ms,
 		seen->end_lane = f->u.end.lane;
 		seen->end_exchange = f->u.end.exchange;
 		seen->backlog = f->u.end.backlog;
+		if (f->u.end.backlog > 0)	/* perhaps for want of an ACK */
+			s->owes_end = true;
 		return 0;
 	case FRAME_ACK:
 		return take_ack(s, f, now_ms);
