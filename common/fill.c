@@ -128,10 +128,7 @@ static void put_data(struct draft *d, struct stream *st)
 		sendq_took(&st->out, &p);
 		note(d, FRAME_DATA, st, &p);
 		stream_asked(st, d->now_ms);
-		if (d->now_ms - st->burst_ms >= STREAM_BULK_PAUSE_MS)
-			st->burst = 0;
-		st->burst += p.len;
-		st->burst_ms = d->now_ms;
+		stream_burst(st, p.len, d->now_ms);
 	}
 }
 

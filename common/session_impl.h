@@ -48,7 +48,8 @@ struct stream {
 	uint64_t used;		/* bytes consumed since it last grew */
 	uint64_t consumed_at;	/* session's `consumed` when last read from */
 	uint64_t burst;		/* bytes sent without a pause or a turn */
-	uint64_t burst_ms;	/* when the last of them was sent */
+	uint64_t burst_ms;	/* when the last of them was sent, */
+	bool burst_waits;	/* and more was left to be sent */
 };
 
 /* Both directions' keys of one generation. */
@@ -72,7 +73,8 @@ struct session {
 	unsigned report_turn;	/* changes when a number arrives late */
 	bool owes_ack;
 	uint64_t owed;		/* bytes of DATA not acknowledged yet */
-	bool owes_end;		/* and among them an end of stream, or a RESET */
+	bool owes_end;		/* and among them an end of stream, or a RESET,
+				   or before an END with a backlog */
 	uint64_t ack_ms;	/* when the last ACK was sent */
 	uint64_t last_number;	/* the highest we sealed */
 	bool sealed_any;
@@ -161,6 +163,9 @@ void stream_wake_blocked(struct session *s);
  */
 bool stream_is_bulk(const struct stream *st, uint64_t now_ms);
 
+/* So many bytes of it are sent now. */
+void stream_burst(struct stream *st, size_t len, uint64_t now_ms);
+
 /*
  * stream_state.c: append the stream to a state; add one to the session. On
  * failure of the latter the session is fit only to be freed.
@@ -168,6 +173,7 @@ bool stream_is_bulk(const struct stream *st, uint64_t now_ms);
 void stream_export(const struct stream *st, struct state_out *o);
 int stream_import(struct session *s, struct state_in *in);
 
-#define STREAM_BULK_PAUSE_MS 200u	/* ends it, as does a turn */
+/* Ends it, as does a turn; to wait for a window is no pause. */
+#define STREAM_BULK_PAUSE_MS 200u
 
 #endif

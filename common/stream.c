@@ -347,11 +347,25 @@ void stream_update(struct stream *st)
 		ready_remove(st);
 }
 
+static bool has_paused(const struct stream *st, uint64_t now_ms)
+{
+	return !st->burst_waits &&
+	    now_ms - st->burst_ms >= STREAM_BULK_PAUSE_MS;
+}
+
 bool stream_is_bulk(const struct stream *st, uint64_t now_ms)
 {
-	return (st->burst > STREAM_BULK_BYTES &&
-	    now_ms - st->burst_ms < STREAM_BULK_PAUSE_MS) ||
+	return (st->burst > STREAM_BULK_BYTES && !has_paused(st, now_ms)) ||
 	    sendq_lost(&st->out) > RECORD_PLAIN_MAX;
+}
+
+void stream_burst(struct stream *st, size_t len, uint64_t now_ms)
+{
+	if (has_paused(st, now_ms))
+		st->burst = 0;
+	st->burst += len;
+	st->burst_ms = now_ms;
+	st->burst_waits = st->out.sent < st->out.end;
 }
 
 /* ---- writing ---------------------------------------------------------- */

@@ -179,6 +179,7 @@ static void get_stream(struct stream *st, struct state_in *in, int *rc)
 	st->burst = state_get(in, WIRE_VARINT_MAX);
 	st->burst_ms = state_get_at(in);
 	get_sendq(in, &st->out, rc);
+	st->burst_waits = st->out.sent < st->out.end;
 	get_recvq(in, &st->in, window_max(st), rc);
 	/* What was reset keeps nothing; what was not opened is not released. */
 	state_refuse_if(in, (st->reset != CTL_NONE && (!st->is_released ||

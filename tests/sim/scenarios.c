@@ -7,6 +7,10 @@
 
 #define WARM_UP 12u	/* exchanges for hello, parking and farewell */
 #define BULK 16000000u	/* bytes */
+#define FAST 10000000u	/* bytes a second */
+#define SLOW 80000u
+#define SLOW_FROM_MS 1500u
+#define SLOW_MS 20000u
 
 struct apps_conv *scenarios_turns(struct world *w, uint64_t at_ms)
 {
@@ -120,6 +124,33 @@ static void transaction_beside_upload(struct world *w)
 	beside_bulk(w, BULK, 0);
 }
 
+/* A record takes a fifth of a second: longer than a pause between answers. */
+static void beside_slow_bulk(struct world *w, uint64_t up, uint64_t down)
+{
+	struct apps_conv *bulk = apps_add(&w->apps, 500);
+	/* Later, when the first window has been found to be too large. */
+	struct apps_conv *c = scenarios_turns(w, 20000);
+
+	w->faults.path.chunk_max = 1460;
+	w->faults.path.up_rate = w->faults.path.down_rate = SLOW;
+	bulk->client.script.total = up;
+	bulk->server.script.total = down;
+	world_start(w);
+	if (scenarios_over(w))
+		scenarios_limit(w, "ms for all", c->client.all_turns_ms,
+		    TURNS * 12 * RTT_MS);
+}
+
+static void transaction_beside_slow_download(struct world *w)
+{
+	beside_slow_bulk(w, 0, BULK);
+}
+
+static void transaction_beside_slow_upload(struct world *w)
+{
+	beside_slow_bulk(w, BULK, 0);
+}
+
 /* How long a transfer takes, beyond what the rate of the path explains. */
 static void transfer(struct world *w, uint64_t up, uint64_t down,
     uint64_t most_ms)
@@ -166,6 +197,26 @@ static void upload_over_three_connections(struct world *w)
 	w->client.lanes = 3;
 	w->faults.path.up_rate = 10000000;
 	transfer(w, BULK, 0, 5000);
+}
+
+/* The window has been at its least, and the path's own delay is long ago. */
+static void download_after_a_slow_time(struct world *w)
+{
+	struct apps_conv *c = apps_add(&w->apps, 500);
+
+	c->server.script.total = BULK;
+	w->faults.path.latency_ms = 1;
+	w->faults.path.down_rate = FAST;
+	world_start(w);
+	if (!world_run(w, SLOW_FROM_MS))
+		return;
+	w->net.down.rate = FAST / 100;
+	if (!world_run(w, SLOW_MS))
+		return;
+	w->net.down.rate = FAST;
+	if (scenarios_over(w))
+		scenarios_limit(w, "ms", c->ended_ms,
+		    SLOW_FROM_MS + SLOW_MS + 3000);
 }
 
 static void idle_costs_three_exchanges_a_minute(struct world *w)
@@ -285,8 +336,14 @@ static const struct scenario basic[] = {
 	    transaction_beside_download },
 	{ "a transaction beside an upload takes little more than alone",
 	    transaction_beside_upload },
+	{ "a transaction beside a slow download waits for the least window",
+	    transaction_beside_slow_download },
+	{ "a transaction beside a slow upload waits no longer",
+	    transaction_beside_slow_upload },
 	{ "a download uses the rate of the path", download_uses_the_path },
 	{ "an upload uses the rate of the path", upload_uses_the_path },
+	{ "a download uses the rate again after a slow time",
+	    download_after_a_slow_time },
 	{ "an upload over two connections goes on beside a request that is held",
 	    upload_over_two_connections },
 	{ "an upload over three does", upload_over_three_connections },

@@ -262,6 +262,61 @@ static void test_much_that_was_lost_is_bulk(void)
 	teardown();
 }
 
+/* On a slow path that takes longer than any pause between two answers. */
+static void test_to_wait_for_a_window_is_no_pause(void)
+{
+	static const uint8_t much[ROOM / 2];
+	struct stream *st;
+
+	setup(NULL);
+	session_peer(client.s, 2 * ROOM, 10);
+	session_path_silent(client.s, now_ms);
+	st = open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_write(st, much, sizeof(much)), sizeof(much));
+	(void)fill(&client, 5, bytes);
+	CU_ASSERT_TRUE(session_backlog(client.s) > 0);
+	now_ms += 10000;
+	CU_ASSERT_FALSE(session_has_work(client.s, TAKE_QUICK, now_ms));
+	CU_ASSERT_FALSE(session_has_work(client.s, TAKE_BULK, now_ms));
+	session_path_changed(client.s);		/* it is open again */
+	CU_ASSERT_FALSE(session_asks(client.s, now_ms));
+	CU_ASSERT_TRUE(session_has_work(client.s, TAKE_BULK, now_ms));
+	(void)fill(&client, 6, bytes);
+	CU_ASSERT_EQUAL(session_backlog(client.s), 0);
+	now_ms += 1000;				/* now it has paused */
+	CU_ASSERT_EQUAL(stream_write(st, much, 100), 100);
+	CU_ASSERT_TRUE(session_has_work(client.s, TAKE_QUICK, now_ms));
+	teardown();
+}
+
+/* What came is little, but the peer may have no window for more. */
+static void test_a_backlog_is_acknowledged_soon(void)
+{
+	static const uint8_t some[5000];
+	struct session_fill f = { .lane = 0, .exchange = 1,
+	    .take = TAKE_ALL, .must_end = true };
+	struct stream *st;
+	bool ended;
+	size_t n;
+
+	setup(NULL);
+	st = open_stream(NULL);
+	CU_ASSERT_EQUAL(stream_write(st, some, sizeof(some)), sizeof(some));
+	n = session_fill(client.s, &f, bytes, 2000, now_ms, &ended);
+	CU_ASSERT_TRUE_FATAL(ended && session_backlog(client.s) > 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	CU_ASSERT_TRUE(session_owes_ack(gateway.s));
+	CU_ASSERT_TRUE(session_ack_at(gateway.s) <= now_ms + SESSION_ACK_MS);
+	move(&gateway, &client);
+	f.exchange = 2;
+	n = session_fill(client.s, &f, bytes, ROOM, now_ms, &ended);
+	CU_ASSERT_TRUE_FATAL(ended && session_backlog(client.s) == 0);
+	CU_ASSERT_EQUAL(deliver(&gateway, bytes, n), 0);
+	CU_ASSERT_FALSE(session_owes_ack(gateway.s));
+	CU_ASSERT_EQUAL(session_ack_at(gateway.s), UINT64_MAX);
+	teardown();
+}
+
 static void test_a_broken_lane_rule_loses_bytes(void)
 {
 	setup(NULL);
@@ -1003,6 +1058,10 @@ int main(void)
 		    test_what_a_lane_lost_is_sent_again },
 		{ "much that was lost is bulk",
 		    test_much_that_was_lost_is_bulk },
+		{ "to wait for a window is no pause",
+		    test_to_wait_for_a_window_is_no_pause },
+		{ "a backlog is acknowledged soon",
+		    test_a_backlog_is_acknowledged_soon },
 		{ "a broken lane rule loses bytes",
 		    test_a_broken_lane_rule_loses_bytes },
 		{ "repeated records are dropped",
