@@ -59,6 +59,9 @@ def parse():
     p.add_argument("--delay-ms", type=float, metavar="MS",
                    help="with these a place of your own, 'custom': delay "
                    "each way,")
+    p.add_argument("--jitter-ms", type=float, metavar="MS",
+                   help="up to so much more each way, another value every "
+                   "10 ms,")
     p.add_argument("--loss", type=float, metavar="PERCENT",
                    help="loss each way,")
     p.add_argument("--rate-mbit", type=float, metavar="MBIT",

@@ -4,12 +4,13 @@
  * rate. sch_netem is not in every kernel; this needs only TUN.
  *
  *     link --left NS,DEVICE,ADDRESS/BITS --right NS,DEVICE,ADDRESS/BITS
- *         [--delay-ms 25] [--loss PERCENT] [--rate-mbit R] [--queue-ms Q]
- *         [--seed N] [--mtu 1500]
+ *         [--delay-ms 25] [--jitter-ms J] [--loss PERCENT] [--rate-mbit R]
+ *         [--queue-ms Q] [--seed N] [--mtu 1500]
  *
- * NS is the path of a namespace, such as /proc/123/ns/net. Delay, loss, rate
- * and queue apply to each direction; the rate counts IP packets, headers
- * included. Prints "ready" when both devices are up, ends when its standard
+ * NS is the path of a namespace, such as /proc/123/ns/net. Delay, jitter, loss,
+ * rate and queue apply to each direction; the rate counts IP packets, headers
+ * included. Up to J is added to the delay, another value every 10 ms, as on a
+ * radio link that others use too; no packet overtakes another. Prints "ready" when both devices are up, ends when its standard
  * input does or on SIGTERM or SIGINT, and then prints one line of JSON. In
  * that "left" is the direction from left to right: what it carried, what it
  * lost on purpose ("lost"), what the queue before the rate had no place for
@@ -40,6 +41,7 @@
 
 #define SLOTS 32768u		/* packets under way in one direction */
 #define MTU_MAX 9000u
+#define JITTER_LASTS_NS 10000000u
 #define BATCH 64u		/* packets read before due ones are sent */
 #define LATE_BUCKETS 10000u	/* of 1 us */
 
@@ -51,7 +53,7 @@ struct packet {
 
 struct options {
 	double loss_percent, rate_mbit;
-	uint64_t delay_ns, queue_ns, seed;
+	uint64_t delay_ns, jitter_ns, queue_ns, seed;
 	unsigned mtu;
 };
 
@@ -60,6 +62,9 @@ struct direction {
 	const struct tun *from, *to;
 	uint64_t rng;
 	uint64_t free_ns;	/* the link is busy until then */
+	uint64_t added_ns;	/* to the delay, */
+	uint64_t added_until_ns;	/* so long */
+	uint64_t last_due_ns;
 	struct packet *ring;
 	uint8_t *bytes;
 	unsigned head, count;
@@ -105,6 +110,16 @@ static double random_share(struct direction *d)
 	return (double)(z >> 11) / (double)(UINT64_C(1) << 53);
 }
 
+static uint64_t added_delay(struct direction *d, uint64_t now)
+{
+	if (now >= d->added_until_ns) {
+		d->added_ns = (uint64_t)(random_share(d) *
+		    (double)d->o->jitter_ns);
+		d->added_until_ns = now + JITTER_LASTS_NS;
+	}
+	return d->added_ns;
+}
+
 /*
  * The queue and the rate come first, then the loss, then the delay: so a
  * lost packet takes its time on the link. What is kept stays in its slot.
@@ -127,6 +142,11 @@ static void take(struct direction *d, struct packet *p, uint64_t now)
 		return;
 	}
 	p->due_ns = start + o->delay_ns;
+	if (o->jitter_ns > 0)
+		p->due_ns += added_delay(d, now);
+	if (p->due_ns < d->last_due_ns)
+		p->due_ns = d->last_due_ns;
+	d->last_due_ns = p->due_ns;
 	d->count++;
 }
 
@@ -297,6 +317,7 @@ static void parse(int argc, char **argv, struct options *o,
 		{ "left", required_argument, NULL, 'l' },
 		{ "right", required_argument, NULL, 'r' },
 		{ "delay-ms", required_argument, NULL, 'd' },
+		{ "jitter-ms", required_argument, NULL, 'j' },
 		{ "loss", required_argument, NULL, 'p' },
 		{ "rate-mbit", required_argument, NULL, 'b' },
 		{ "queue-ms", required_argument, NULL, 'q' },
@@ -304,7 +325,8 @@ static void parse(int argc, char **argv, struct options *o,
 		{ "mtu", required_argument, NULL, 'm' },
 		{ NULL, 0, NULL, 0 }
 	};
-	double delay_ms = 25, queue_ms = 50, seed = 1, mtu = 1500;
+	double delay_ms = 25, jitter_ms = 0, queue_ms = 50, seed = 1;
+	double mtu = 1500;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longs, NULL)) != -1)
@@ -312,6 +334,7 @@ static void parse(int argc, char **argv, struct options *o,
 		case 'l': ends[0] = optarg; break;
 		case 'r': ends[1] = optarg; break;
 		case 'd': delay_ms = number(optarg, 0, 10000); break;
+		case 'j': jitter_ms = number(optarg, 0, 10000); break;
 		case 'p': o->loss_percent = number(optarg, 0, 100); break;
 		case 'b': o->rate_mbit = number(optarg, 0, 1e6); break;
 		case 'q': queue_ms = number(optarg, 0, 60000); break;
@@ -321,9 +344,10 @@ static void parse(int argc, char **argv, struct options *o,
 		}
 	if (ends[0] == NULL || ends[1] == NULL || optind != argc)
 		die("usage: link --left NS,DEVICE,ADDRESS/BITS --right ... "
-		    "[--delay-ms N] [--loss PERCENT] [--rate-mbit N] "
-		    "[--queue-ms N] [--seed N] [--mtu N]");
+		    "[--delay-ms N] [--jitter-ms N] [--loss PERCENT] "
+		    "[--rate-mbit N] [--queue-ms N] [--seed N] [--mtu N]");
 	o->delay_ns = (uint64_t)(delay_ms * 1e6);
+	o->jitter_ns = (uint64_t)(jitter_ms * 1e6);
 	o->queue_ns = (uint64_t)(queue_ms * 1e6);
 	o->seed = (uint64_t)seed;
 	o->mtu = (unsigned)mtu;

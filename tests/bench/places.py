@@ -32,6 +32,7 @@ class Place:
     name: str
     title: str
     delay_ms: float = 0.0       # each way
+    jitter_ms: float = 0.0      # on top, up to that, changing
     loss: float = 0.0           # percent of the packets, each way
     rate_mbit: float = 0.0      # 0: unlimited
     queue_ms: float = 0.0
@@ -43,6 +44,8 @@ class Place:
 
     def link_options(self):
         options = ["--delay-ms", "%g" % self.delay_ms]
+        if self.jitter_ms:
+            options += ["--jitter-ms", "%g" % self.jitter_ms]
         if self.loss:
             options += ["--loss", "%g" % self.loss]
         if self.rate_mbit:
@@ -222,10 +225,12 @@ class World:
 
 def custom(options):
     """The place that the command line describes, or None."""
-    given = (options.delay_ms, options.loss, options.rate_mbit)
+    given = (options.delay_ms, options.jitter_ms, options.loss,
+             options.rate_mbit)
     if all(v is None for v in given):
         return None
     place = Place("custom", "custom", delay_ms=options.delay_ms or 0.0,
+                  jitter_ms=options.jitter_ms or 0.0,
                   loss=options.loss or 0.0,
                   rate_mbit=options.rate_mbit or 0.0,
                   queue_ms=options.queue_ms or 0.0)
