@@ -4,10 +4,14 @@
 
 /*
  * Delay that bulk may cause: a sixth of the round trip, but at least 8 ms,
- * which nobody feels and a busy machine needs.
+ * which nobody feels and a busy machine needs; and on a path that is uneven by
+ * itself, as radio links are, twice as much as its round trips usually are above
+ * the least. That is seen while hardly anything is under way.
  */
 #define DELAY_MIN_MS 8u
 #define DELAY_SHARE 6u
+#define CALM_BYTES (2 * CWND_MIN)	/* hardly anything */
+#define CALM_LIFE_MS 60000u
 /* Without a path's limit the window follows the rate, this far above it. */
 #define RATE_GAIN 4u
 #define RATE_WINDOW_MIN CWND_FIRST
@@ -67,11 +71,44 @@ void cwnd_on_silence(struct cwnd *c, uint64_t now_ms)
 	set(c, CWND_MIN, now_ms);
 }
 
+static void note_calm(struct cwnd *c, uint64_t rtt, uint64_t now_ms)
+{
+	if (c->calm > 0 && now_ms - c->calm_at_ms > CALM_LIFE_MS)
+		c->calm = 0;
+	if (c->bytes > CALM_BYTES)
+		return;
+	c->calm_ms[c->calm++ % CWND_CALM] = rtt;
+	c->calm_at_ms = now_ms;
+}
+
+/*
+ * How far the median of these is above the least. What is beyond half of the
+ * path's own is a queue even so: on a slow path the least window makes one.
+ */
+static uint64_t unevenness(const struct cwnd *c)
+{
+	uint64_t sorted[CWND_CALM], most = c->rtt_ms / 2, usual;
+	unsigned k;
+
+	if (c->calm < CWND_CALM)
+		return 0;
+	for (unsigned i = 0; i < CWND_CALM; i++) {
+		for (k = i; k > 0 && sorted[k - 1] > c->calm_ms[i]; k--)
+			sorted[k] = sorted[k - 1];
+		sorted[k] = c->calm_ms[i];
+	}
+	usual = sorted[CWND_CALM / 2] - sorted[0];
+	if (most < DELAY_MIN_MS)
+		most = DELAY_MIN_MS;
+	return usual < most ? usual : most;
+}
+
 static uint64_t delay_allowed(const struct cwnd *c)
 {
 	uint64_t share = c->rtt_ms / DELAY_SHARE;
 
-	return share > DELAY_MIN_MS ? share : DELAY_MIN_MS;
+	return (share > DELAY_MIN_MS ? share : DELAY_MIN_MS) +
+	    2 * unevenness(c);
 }
 
 /* What has arrived since the last probe says how fast the path is. */
@@ -170,6 +207,7 @@ static void on_sample(struct cwnd *c, uint64_t rtt, uint64_t now_ms)
 	uint64_t least = rtt;
 
 	note_rate(c, now_ms);
+	note_calm(c, rtt, now_ms);
 	for (unsigned i = 0; i < CWND_SAMPLES; i++)
 		if (c->before_ms[i] < least)
 			least = c->before_ms[i];

@@ -26,6 +26,7 @@
 #define CWND_STEP_FIRST 8u
 
 #define CWND_SAMPLES 2u		/* probes before the last that count with it */
+#define CWND_CALM 8u		/* probes that say how even the path is */
 
 struct cwnd {
 	uint64_t bytes;		/* may be under way */
@@ -40,6 +41,9 @@ struct cwnd {
 	uint64_t rtt_at_ms;	/* when that was seen */
 	uint64_t before_ms[CWND_SAMPLES];	/* round trips of the last */
 	unsigned samples;	/* probes that were answered */
+	uint64_t calm_ms[CWND_CALM];	/* round trips with little under way */
+	unsigned calm;		/* so many there have been, */
+	uint64_t calm_at_ms;	/* the last one then */
 	bool probing;		/* a probe is under way: */
 	uint64_t probe_ms;	/* when the last one went out */
 	unsigned late;		/* probes that stayed away, in a row */

@@ -138,7 +138,7 @@ static void beside_slow_bulk(struct world *w, uint64_t up, uint64_t down)
 	world_start(w);
 	if (scenarios_over(w))
 		scenarios_limit(w, "ms for all", c->client.all_turns_ms,
-		    TURNS * 12 * RTT_MS);
+		    TURNS * 14 * RTT_MS);
 }
 
 static void transaction_beside_slow_download(struct world *w)

@@ -96,6 +96,37 @@ static void test_after_shrinking_it_waits_for_the_rest(void)
 	CU_ASSERT_TRUE(cwnd_wants_probe(&c, c.bytes, now_ms));
 }
 
+/* As on a radio link: each way takes up to so much longer, at random. */
+static uint64_t jitter(uint64_t most_ms)
+{
+	static uint32_t state = 1;
+
+	state = state * 1664525 + 1013904223;
+	return BASE_MS + (state >> 16) % (most_ms + 1);
+}
+
+static void test_a_path_that_is_uneven_is_not_full(void)
+{
+	uint64_t sum = 0;
+
+	setup();
+	for (int i = 0; i < 400; i++) {
+		round_trip(jitter(30));
+		sum += c.bytes;
+	}
+	CU_ASSERT_TRUE(sum / 400 > CWND_FIRST / 2);
+}
+
+static void test_a_queue_on_such_a_path_is_taken_back(void)
+{
+	setup();
+	for (int i = 0; i < 20; i++)
+		round_trip(jitter(30));
+	for (int i = 0; i < 30; i++)
+		round_trip(2 * BASE_MS + jitter(30));
+	CU_ASSERT_TRUE(c.bytes < CWND_FIRST / 2);
+}
+
 static void test_one_slow_probe_changes_nothing(void)
 {
 	uint64_t before;
@@ -198,6 +229,10 @@ int main(void)
 		    test_three_slow_probes_in_a_row_make_it_shrink },
 		{ "after shrinking it waits for the rest",
 		  test_after_shrinking_it_waits_for_the_rest },
+		{ "a path that is uneven is not full",
+		    test_a_path_that_is_uneven_is_not_full },
+		{ "a queue on such a path is taken back",
+		    test_a_queue_on_such_a_path_is_taken_back },
 		{ "one slow probe changes nothing",
 		    test_one_slow_probe_changes_nothing },
 		{ "it never falls below the least",
