@@ -11,8 +11,7 @@
 /* Is it known that the path hands it on as it comes? */
 static bool streams(struct gate_exchange *x)
 {
-	if (!x->streams && x->sent > 0 && session_lane_oldest(x->gs->session,
-	    x->lane) > x->first_number)
+	if (!x->streams && x->sent > 0 && gate_is_shown(x))
 		x->streams = true;
 	return x->streams;
 }
@@ -97,14 +96,10 @@ size_t gate_lasting_pull(struct gate_exchange *x, uint8_t *out, size_t room,
 		return 0;
 	}
 	x->begun = true;
-	n = session_fill(gs->session, &f, out, room, now_ms, done);
-	x->sent += n;
-	x->g->stats.bytes_out += n;
-	if (*done) {
-		gate_exchange_detach(x);
+	n = gate_fill(x, &f, out, room, done, now_ms);
+	if (*done)
 		gate_session_dirty(gs);
-	} else if (n == 0) {
+	else if (n == 0)
 		wait(x, now_ms);
-	}
 	return n;
 }

@@ -137,8 +137,7 @@ static void learn(struct gate_session *gs)
 	struct gate_exchange *x;
 
 	for (x = gs->exchanges; x != NULL; x = x->next) {
-		if (!x->pours || !x->begun || session_lane_oldest(gs->session,
-		    x->lane) <= x->first_number)
+		if (!x->pours || !x->begun || !gate_is_shown(x))
 			continue;
 		gs->stores = false;
 		if (x->sent < gs->response_cap / 2)

@@ -219,7 +219,16 @@ bool gate_lasting_answers(struct gate_session *gs);
 /* It is to end, if there is one. */
 void gate_lasting_end(struct gate_session *gs);
 
-/* gate_response.c: its hold, or its grace, is over. */
+/* gate_response.c */
+
+/* Its hold, or its grace, is over. */
 void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms);
+
+/* Has the client acknowledged what the response began with? */
+bool gate_is_shown(const struct gate_exchange *x);
+
+/* session_fill for its response; *done: that was the end. */
+size_t gate_fill(struct gate_exchange *x, const struct session_fill *f,
+    uint8_t *out, size_t room, bool *done, uint64_t now_ms);
 
 #endif

@@ -57,6 +57,23 @@ static size_t wait_again(struct gate_exchange *x, uint64_t now_ms)
 	return 0;
 }
 
+bool gate_is_shown(const struct gate_exchange *x)
+{
+	return session_lane_oldest(x->gs->session, x->lane) > x->first_number;
+}
+
+size_t gate_fill(struct gate_exchange *x, const struct session_fill *f,
+    uint8_t *out, size_t room, bool *done, uint64_t now_ms)
+{
+	size_t n = session_fill(x->gs->session, f, out, room, now_ms, done);
+
+	x->sent += n;
+	x->g->stats.bytes_out += n;
+	if (*done)
+		gate_exchange_detach(x);
+	return n;
+}
+
 static size_t pull_reply(struct gate_exchange *x, uint8_t *out, bool *done)
 {
 	memcpy(out, x->reply, x->reply_len);
@@ -140,12 +157,8 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 	f.may_end = !x->pours || x->hold_ms == 0 ||
 	    x->sent + session_backlog(gs->session) <= SMALL_BYTES;
 	x->begun = true;
-	n = session_fill(gs->session, &f, out, room, now_ms, done);
-	x->sent += n;
-	x->g->stats.bytes_out += n;
-	if (*done)
-		gate_exchange_detach(x);
-	else if (n == 0)
+	n = gate_fill(x, &f, out, room, done, now_ms);
+	if (!*done && n == 0)
 		(void)wait_again(x, now_ms);
 	return n;
 }

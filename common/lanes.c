@@ -103,6 +103,13 @@ unsigned lanes_usable(const struct lanes *l)
 	return l->http2 ? l->cfg.lanes_h2 : l->cfg.lanes;
 }
 
+unsigned lanes_small(const struct lanes *l)
+{
+	unsigned n = lanes_usable(l);
+
+	return n < SESSION_BULK_LANE ? n : SESSION_BULK_LANE;
+}
+
 uint32_t lanes_renew_ms(const struct lanes *l)
 {
 	uint32_t tenth = l->hold_ms / 10;
@@ -170,10 +177,8 @@ static bool probing(const struct lanes *l)
 /* A lane for what is small that is free, or SESSION_LANES. */
 static unsigned free_lane(const struct lanes *l)
 {
-	unsigned n = lanes_usable(l);
+	unsigned n = lanes_small(l);
 
-	if (n > SESSION_BULK_LANE)
-		n = SESSION_BULK_LANE;
 	for (unsigned i = 0; i < n; i++)
 		if (!l->slot[i].busy)
 			return i;
@@ -574,6 +579,7 @@ void lanes_get_stats(const struct lanes *l, struct lanes_stats *out)
 	out->http2 = l->http2;
 	out->body_max = l->body_max;
 	out->hold_ms = l->hold_ms;
+	out->duplex = l->duplex.state == DUPLEX_ON;
 	if (l->session != NULL) {
 		rtt = session_rtt_ms(l->session);
 		out->window = session_window(l->session);

@@ -32,7 +32,6 @@
 void lanes_duplex_init(struct lanes *l)
 {
 	l->duplex.state = DUPLEX_OFF;
-	l->stats.duplex = false;
 	l->duplex.up = l->duplex.next = l->duplex.down = NONE;
 	l->duplex.questions = 0;
 	l->duplex.retry_ms = 0;
@@ -43,10 +42,8 @@ void lanes_duplex_init(struct lanes *l)
 /* A free lane for what is small, from the far end. */
 static unsigned spare_lane(const struct lanes *l)
 {
-	unsigned n = lanes_usable(l);
+	unsigned n = lanes_small(l);
 
-	if (n > SESSION_BULK_LANE)
-		n = SESSION_BULK_LANE;
 	while (n-- > 0)
 		if (!l->slot[n].busy && !l->slot[n].restart)
 			return n;
@@ -143,7 +140,6 @@ static void set_state(struct lanes *l, int state, uint64_t now_ms)
 	l->duplex.state = state;
 	l->duplex.since_ms = now_ms;
 	l->duplex.questions = 0;
-	l->stats.duplex = state == DUPLEX_ON;
 }
 
 /* The response of `down` ends by itself when there is nothing in it. */
@@ -256,24 +252,25 @@ static bool are_open(const struct lanes *l)
 	return down->busy && down->lasting && !down->ended && !down->bad;
 }
 
+static unsigned newest_up(const struct lanes *l)
+{
+	return l->duplex.next != NONE ? l->duplex.next : l->duplex.up;
+}
+
 /* Has what the newest body began with been acknowledged? */
 static bool up_is_shown(const struct lanes *l)
 {
-	unsigned lane = l->duplex.next != NONE ? l->duplex.next :
-	    l->duplex.up;
-
-	return session_lane_oldest(l->session, lane) > l->duplex.first_number;
+	return session_lane_oldest(l->session, newest_up(l)) >
+	    l->duplex.first_number;
 }
 
 static uint64_t shown_by(const struct lanes *l)
 {
 	uint64_t rtt = session_rtt_ms(l->session);
-	unsigned lane = l->duplex.next != NONE ? l->duplex.next :
-	    l->duplex.up;
 
 	if (rtt == UINT64_MAX)
 		rtt = RTT_UNKNOWN_MS;
-	return l->slot[lane].start_ms + TRY_MS + 2 * rtt;
+	return l->slot[newest_up(l)].start_ms + TRY_MS + 2 * rtt;
 }
 
 static bool is_old(const struct slot *s, uint64_t bytes, uint64_t most,
@@ -419,7 +416,6 @@ bool lanes_duplex_send(struct lanes *l, uint64_t now_ms)
 		return false;
 	note_use(l, now_ms);
 	l->stats.streamed++;
-	if (l->hedge_tokens < HEDGE_TOKENS_MAX)
-		l->hedge_tokens++;
+	lanes_earn_token(l);
 	return append(l, now_ms);
 }

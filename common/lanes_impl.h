@@ -146,6 +146,9 @@ void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms);
 /* POST what is in the slot's body. */
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);
 
+/* Something was sent that allows for a part of a hedge. */
+void lanes_earn_token(struct lanes *l);
+
 /* Room for len bytes in the slot's body: 0 or ERR_NOMEM. */
 int lanes_body(struct slot *s, size_t len);
 
@@ -160,6 +163,7 @@ unsigned lanes_bulk_wanted(const struct lanes *l, uint64_t now_ms);
 
 unsigned lanes_busy(const struct lanes *l);
 unsigned lanes_usable(const struct lanes *l);
+unsigned lanes_small(const struct lanes *l);	/* of these, not for bulk */
 
 /* How long before the end of its hold a parked request is replaced. */
 uint32_t lanes_renew_ms(const struct lanes *l);

@@ -120,6 +120,12 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 	return p;
 }
 
+void lanes_earn_token(struct lanes *l)
+{
+	if (l->hedge_tokens < HEDGE_TOKENS_MAX)
+		l->hedge_tokens++;
+}
+
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[slot];
@@ -141,8 +147,7 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 		l->opened_ms = now_ms;
 	}
 	l->stats.exchanges++;
-	if (l->hedge_tokens < HEDGE_TOKENS_MAX)
-		l->hedge_tokens++;
+	lanes_earn_token(l);
 	(s->open ? l->ops->open : l->ops->post)(l->ctx, slot, s->body,
 	    s->body_len, s->path, l->rounds > 0);
 }

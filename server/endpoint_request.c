@@ -361,7 +361,7 @@ bool request_body(struct request *r, const void *data, size_t len)
 	if (r->exchange == NULL)
 		return true;
 	e->current = r;
-	gate_exchange_body(r->exchange, data, len, net_now_ms(e->loop));
+	gate_exchange_body(r->exchange, data, len, r->heard_ms);
 	e->current = NULL;
 	look_who(r);
 	return true;
