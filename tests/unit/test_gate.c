@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define ROOM 131072u
@@ -56,19 +57,6 @@ static void on_session_end(void *ctx, struct gate_session *gs,
 	ends++;
 }
 
-static void ignore_stream(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
-
-static void ignore_reset(void *user, struct stream *st, uint64_t code)
-{
-	(void)user;
-	(void)st;
-	(void)code;
-}
-
 static const struct stream_ops stream_ops = { ignore_stream, ignore_stream,
     ignore_reset };
 
@@ -82,11 +70,6 @@ static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
 	opens++;
 	accepted = st;
 	stream_attach(st, &stream_ops, NULL);
-}
-
-static void on_wake(void *ctx)
-{
-	(void)ctx;
 }
 
 static void on_note(void *ctx, const char *line)
@@ -108,7 +91,7 @@ static void on_limit(void *ctx, enum gate_limit limit, uint64_t value,
 }
 
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, NULL, on_limit };
+    on_session_end, on_open, ignore_wake, on_note, NULL, on_limit };
 
 static void setup(void)
 {
@@ -132,20 +115,6 @@ static void setup(void)
 
 /* ---- the client's end ------------------------------------------------- */
 
-static void client_open_wake(void *ctx)
-{
-	(void)ctx;
-}
-
-static void client_on_open(void *ctx, struct stream *st, const char *name,
-    size_t len)
-{
-	(void)ctx;
-	(void)st;
-	(void)name;
-	(void)len;
-}
-
 static void client_on_close(void *ctx, uint64_t code, const char *text)
 {
 	(void)text;
@@ -154,8 +123,8 @@ static void client_on_close(void *ctx, uint64_t code, const char *text)
 
 static uint64_t closed_with;
 
-static const struct session_ops client_ops = { client_on_open,
-    client_open_wake, client_on_close };
+static const struct session_ops client_ops = { ignore_open,
+    ignore_wake, client_on_close };
 
 static void teardown(void)
 {

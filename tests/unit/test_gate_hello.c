@@ -7,6 +7,7 @@
 #include "common/err.h"
 #include "common/frame.h"
 #include "common/gate.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 /* A client's end, as far as hellos and first records go. */
@@ -64,11 +65,6 @@ static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
 	stream_reset(st, STREAM_NO_SERVER);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
 static void on_note(void *ctx, const char *line)
 {
 	(void)ctx;
@@ -88,12 +84,7 @@ static void on_limit(void *ctx, enum gate_limit limit, uint64_t value,
 }
 
 static const struct gate_ops ops = { authorize, on_session, on_session_end,
-    on_open, on_wake, on_note, NULL, on_limit };
-
-static void on_ready(void *ctx)
-{
-	(void)ctx;
-}
+    on_open, ignore_wake, on_note, NULL, on_limit };
 
 static void setup(void)
 {
@@ -126,7 +117,7 @@ static struct gate_exchange *post(const struct guest *g, const uint8_t *body,
 {
 	struct gate_exchange *x;
 
-	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, g->id, on_ready,
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, g->id, ignore_wake,
 	    NULL), 0);
 	gate_exchange_body(x, body, len, now_ms);
 	gate_exchange_body_end(x, now_ms);
@@ -342,7 +333,7 @@ static void test_a_smaller_limit_holds_for_requests_under_way(void)
 	setup();
 	start();
 	CU_ASSERT_EQUAL(greet(&g, 0, &alice), HELLO_CREATED);
-	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, g.id, on_ready,
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, g.id, ignore_wake,
 	    NULL), 0);
 	gate_exchange_body(x, body, sizeof(body), now_ms);
 	CU_ASSERT_EQUAL(gate_exchange_state(x), GATE_READING);

@@ -10,6 +10,7 @@
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/session_state.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define ROOM 65536u
@@ -50,12 +51,6 @@ static void on_session_end(void *ctx, struct gate_session *gs,
 	ends++;
 }
 
-static void on_stream(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
-
 static void on_reset(void *user, struct stream *st, uint64_t code)
 {
 	(void)user;
@@ -64,7 +59,8 @@ static void on_reset(void *user, struct stream *st, uint64_t code)
 	accepted = NULL;
 }
 
-static const struct stream_ops stream_ops = { on_stream, on_stream, on_reset };
+static const struct stream_ops stream_ops = { ignore_stream, ignore_stream,
+    on_reset };
 
 static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
     const char *name, size_t name_len)
@@ -77,43 +73,11 @@ static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
 	stream_attach(st, &stream_ops, NULL);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
-static void on_note(void *ctx, const char *line)
-{
-	(void)ctx;
-	(void)line;
-}
-
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, NULL, NULL };
+    on_session_end, on_open, ignore_wake, ignore_note, NULL, NULL };
 
-static void client_open(void *ctx, struct stream *st, const char *name,
-    size_t len)
-{
-	(void)ctx;
-	(void)st;
-	(void)name;
-	(void)len;
-}
-
-static void client_close(void *ctx, uint64_t code, const char *text)
-{
-	(void)ctx;
-	(void)code;
-	(void)text;
-}
-
-static const struct session_ops client_ops = { client_open, on_wake,
-    client_close };
-
-static void on_ready(void *ctx)
-{
-	(void)ctx;
-}
+static const struct session_ops client_ops = { ignore_open, ignore_wake,
+    ignore_close };
 
 static void setup(void)
 {
@@ -143,7 +107,7 @@ static struct gate_exchange *post(const uint8_t *body, size_t len)
 {
 	struct gate_exchange *x;
 
-	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, id, on_ready, NULL),
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, id, ignore_wake, NULL),
 	    0);
 	gate_exchange_body(x, body, len, now_ms);
 	gate_exchange_body_end(x, now_ms);

@@ -8,6 +8,7 @@
 #include "common/cwnd.h"
 #include "common/err.h"
 #include "common/gate.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 static struct gate *gate;
@@ -42,21 +43,6 @@ static enum hello_status authorize(void *ctx, const uint8_t key[32],
 	return verdict;
 }
 
-static void on_session(void *ctx, struct gate_session *gs, void *device)
-{
-	(void)ctx;
-	(void)gs;
-	(void)device;
-}
-
-static void on_session_end(void *ctx, struct gate_session *gs,
-    const char *text)
-{
-	(void)ctx;
-	(void)gs;
-	(void)text;
-}
-
 /* Domino's part: says welcome, and answers whatever it is asked. */
 static void on_question(void *user, struct stream *st)
 {
@@ -69,20 +55,7 @@ static void on_question(void *user, struct stream *st)
 	(void)stream_write(st, "answer", 6);
 }
 
-static void ignore(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
-
-static void ignore_reset(void *user, struct stream *st, uint64_t code)
-{
-	(void)user;
-	(void)st;
-	(void)code;
-}
-
-static const struct stream_ops far_ops = { on_question, ignore,
+static const struct stream_ops far_ops = { on_question, ignore_stream,
     ignore_reset };
 
 static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
@@ -97,19 +70,8 @@ static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
 	CU_ASSERT_EQUAL(stream_write(st, "welcome", 7), 7);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
-static void on_note(void *ctx, const char *line)
-{
-	(void)ctx;
-	(void)line;
-}
-
-static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, NULL, NULL };
+static const struct gate_ops gate_ops = { authorize, ignore_session,
+    ignore_session_end, on_open, ignore_wake, ignore_note, NULL, NULL };
 
 static void new_gate(void)
 {
@@ -175,7 +137,7 @@ static const struct lanes_ops ops = {
 	.move = move,
 	.cancel = cancel,
 	.on_state = on_state,
-	.on_wake = on_wake,
+	.on_wake = ignore_wake,
 	.random = random_bits,
 	.on_silence = on_silence,
 };
@@ -320,7 +282,8 @@ static void on_reset(void *user, struct stream *st, uint64_t code)
 	reset_code = code;
 }
 
-static const struct stream_ops stream_ops = { ignore, ignore, on_reset };
+static const struct stream_ops stream_ops = { ignore_stream, ignore_stream,
+    on_reset };
 
 static struct stream *open_stream(void)
 {
@@ -804,7 +767,7 @@ static void drop_data(void *user, struct stream *st)
 /* Held exchanges do not tell whether there is more, or it is lost. */
 static void test_a_pause_in_bulk_is_looked_into_once(void)
 {
-	static const struct stream_ops drop_ops = { drop_data, ignore,
+	static const struct stream_ops drop_ops = { drop_data, ignore_stream,
 	    on_reset };
 	static uint8_t bulk[32768];
 	unsigned before;

@@ -11,6 +11,7 @@
 
 #include "common/err.h"
 #include "common/gate.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define BODY_ROOM 1048576u
@@ -49,21 +50,6 @@ static enum hello_status authorize(void *ctx, const uint8_t key[32],
 	return HELLO_CREATED;
 }
 
-static void on_session(void *ctx, struct gate_session *gs, void *device)
-{
-	(void)ctx;
-	(void)gs;
-	(void)device;
-}
-
-static void on_session_end(void *ctx, struct gate_session *gs,
-    const char *text)
-{
-	(void)ctx;
-	(void)gs;
-	(void)text;
-}
-
 static void on_question(void *user, struct stream *st)
 {
 	const uint8_t *p;
@@ -89,22 +75,10 @@ static void on_answer(void *user, struct stream *st)
 	answer_bytes %= 6;
 }
 
-static void ignore(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
-
-static void ignore_reset(void *user, struct stream *st, uint64_t code)
-{
-	(void)user;
-	(void)st;
-	(void)code;
-}
-
-static const struct stream_ops far_ops = { on_question, ignore,
+static const struct stream_ops far_ops = { on_question, ignore_stream,
     ignore_reset };
-static const struct stream_ops near_ops = { on_answer, ignore, ignore_reset };
+static const struct stream_ops near_ops = { on_answer, ignore_stream,
+    ignore_reset };
 
 static void on_open_stream(void *ctx, struct gate_session *gs,
     struct stream *st, const char *name, size_t len)
@@ -117,24 +91,13 @@ static void on_open_stream(void *ctx, struct gate_session *gs,
 	far_end = st;
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
-static void on_note(void *ctx, const char *line)
-{
-	(void)ctx;
-	(void)line;
-}
-
 static const struct gate_ops gate_ops = {
 	.authorize = authorize,
-	.on_session = on_session,
-	.on_session_end = on_session_end,
+	.on_session = ignore_session,
+	.on_session_end = ignore_session_end,
 	.on_open = on_open_stream,
-	.on_wake = on_wake,
-	.on_note = on_note,
+	.on_wake = ignore_wake,
+	.on_note = ignore_note,
 };
 
 /* ---- HTTP ------------------------------------------------------------- */
@@ -233,7 +196,7 @@ static const struct lanes_ops ops = {
 	.move = move,
 	.cancel = cancel,
 	.on_state = on_state,
-	.on_wake = on_wake,
+	.on_wake = ignore_wake,
 	.random = random_bits,
 	.open = open_body,
 	.append = append,
@@ -241,18 +204,13 @@ static const struct lanes_ops ops = {
 	.unsent = unsent,
 };
 
-/* A move copies the call, so that nothing may point to it. */
-static void on_ready(void *ctx)
-{
-	(void)ctx;
-}
-
 /* Hand on what has come of the request, unless it is kept until it is whole. */
 static void feed(struct call *c)
 {
+	/* A move copies the call, so that nothing may point to it. */
 	if (c->x == NULL)
 		CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&c->x, gate, cfg.id,
-		    on_ready, NULL), 0);
+		    ignore_wake, NULL), 0);
 	if (c->whole || (keeps_up && c->goes_on))
 		return;
 	gate_exchange_body(c->x, c->body + c->fed, c->len - c->fed, now_ms);

@@ -8,6 +8,7 @@
 #include "common/err.h"
 #include "common/frame.h"
 #include "common/hello.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 static struct noise_keys keys, device;
@@ -54,11 +55,6 @@ static void on_state(void *ctx, enum lanes_state st, const char *text)
 	strncpy(why, text, sizeof(why) - 1);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
 static uint32_t random_bits(void *ctx)
 {
 	(void)ctx;
@@ -70,15 +66,9 @@ static const struct lanes_ops ops = {
 	.move = move,
 	.cancel = cancel,
 	.on_state = on_state,
-	.on_wake = on_wake,
+	.on_wake = ignore_wake,
 	.random = random_bits,
 };
-
-static void ignore(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
 
 static void on_reset(void *user, struct stream *st, uint64_t code)
 {
@@ -87,7 +77,8 @@ static void on_reset(void *user, struct stream *st, uint64_t code)
 	reset_code = code;
 }
 
-static const struct stream_ops stream_ops = { ignore, ignore, on_reset };
+static const struct stream_ops stream_ops = { ignore_stream, ignore_stream,
+    on_reset };
 
 static void setup(void)
 {

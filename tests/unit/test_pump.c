@@ -15,6 +15,7 @@
 
 #include "common/pump.h"
 #include "common/session.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define CHUNK 65536u
@@ -37,12 +38,6 @@ struct rig {
 
 /* ---- sessions --------------------------------------------------------- */
 
-static void on_other_readable(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
-
 static void on_other_reset(void *user, struct stream *st, uint64_t code)
 {
 	struct rig *r = user;
@@ -56,8 +51,8 @@ static void on_far_open(void *ctx, struct stream *st, const char *name,
     size_t name_len)
 {
 	static const struct stream_ops ops = {
-		.on_readable = on_other_readable,
-		.on_writable = on_other_readable,
+		.on_readable = ignore_stream,
+		.on_writable = ignore_stream,
 		.on_reset = on_other_reset
 	};
 	struct rig *r = ctx;
@@ -66,11 +61,6 @@ static void on_far_open(void *ctx, struct stream *st, const char *name,
 	(void)name_len;
 	r->other = st;
 	stream_attach(st, &ops, r);
-}
-
-static void on_wake(void *ctx)
-{
-	(void)ctx;
 }
 
 static void on_close(void *ctx, uint64_t code, const char *text)
@@ -83,7 +73,7 @@ static void on_close(void *ctx, uint64_t code, const char *text)
 
 static const struct session_ops session_ops = {
 	.on_open = on_far_open,
-	.on_wake = on_wake,
+	.on_wake = ignore_wake,
 	.on_close = on_close
 };
 

@@ -20,6 +20,7 @@
 #include "common/keyfile.h"
 #include "common/net.h"
 #include "server/endpoint.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define ID "AAAAAAAAAAAAAAAAAAAAAA"	/* 16 bytes of zero */
@@ -66,29 +67,8 @@ static void on_session(void *ctx, struct gate_session *gs, void *device)
 	snprintf(t.peer, sizeof(t.peer), "%s", endpoint_peer(t.endpoint, out));
 }
 
-static void on_session_end(void *ctx, struct gate_session *gs,
-    const char *why)
-{
-	(void)ctx;
-	(void)gs;
-	(void)why;
-}
-
-static void on_stream(void *user, struct stream *st)
-{
-	(void)user;
-	(void)st;
-}
-
-static void on_reset(void *user, struct stream *st, uint64_t code)
-{
-	(void)user;
-	(void)st;
-	(void)code;
-}
-
-static const struct stream_ops stream_ops = { on_stream, on_stream,
-    on_reset };
+static const struct stream_ops stream_ops = { ignore_stream, ignore_stream,
+    ignore_reset };
 
 static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
     const char *name, size_t name_len)
@@ -101,17 +81,6 @@ static void on_open(void *ctx, struct gate_session *gs, struct stream *st,
 	stream_attach(st, &stream_ops, NULL);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
-static void on_note(void *ctx, const char *line)
-{
-	(void)ctx;
-	(void)line;
-}
-
 static bool may_hello(void *ctx)
 {
 	(void)ctx;
@@ -119,7 +88,7 @@ static bool may_hello(void *ctx)
 }
 
 static const struct gate_ops gate_ops = { authorize, on_session,
-    on_session_end, on_open, on_wake, on_note, may_hello, NULL };
+    ignore_session_end, on_open, ignore_wake, ignore_note, may_hello, NULL };
 
 static void on_prepare(uv_prepare_t *prepare)
 {
@@ -303,22 +272,6 @@ static void post(int fd, const void *body, size_t len)
 	send_all(fd, body, len);
 }
 
-static void ignore_open(void *ctx, struct stream *st, const char *name,
-    size_t name_len)
-{
-	(void)ctx;
-	(void)st;
-	(void)name;
-	(void)name_len;
-}
-
-static void ignore_close(void *ctx, uint64_t code, const char *text)
-{
-	(void)ctx;
-	(void)code;
-	(void)text;
-}
-
 /* A device's first hello for another session. */
 static void post_hello(int fd)
 {
@@ -337,7 +290,7 @@ static void post_hello(int fd)
 
 static void make_session(int fd)
 {
-	static const struct session_ops ops = { ignore_open, on_wake,
+	static const struct session_ops ops = { ignore_open, ignore_wake,
 	    ignore_close };
 	static const uint8_t id[RECORD_ID_LEN];
 	struct hello h = { .generation = 1, .initial_window = 1 << 20,

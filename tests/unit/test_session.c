@@ -12,6 +12,7 @@
 #include "common/err.h"
 #include "common/frame.h"
 #include "common/sent.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define ROOM 262144u
@@ -71,11 +72,6 @@ static void on_open(void *ctx, struct stream *st, const char *name,
 	stream_attach(st, &stream_ops, e);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
 static void on_close(void *ctx, uint64_t code, const char *text)
 {
 	struct end *e = ctx;
@@ -85,7 +81,8 @@ static void on_close(void *ctx, uint64_t code, const char *text)
 	e->close_code = code;
 }
 
-static const struct session_ops session_ops = { on_open, on_wake, on_close };
+static const struct session_ops session_ops = { on_open, ignore_wake,
+    on_close };
 
 static void start(struct end *e, bool even, const struct session_config *c)
 {

@@ -12,6 +12,7 @@
 #include "common/budget.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define ROOM 65536u
@@ -127,11 +128,6 @@ static void on_open(void *ctx, struct stream *st, const char *name,
 	stream_attach(st, &stream_ops, &e->half[i]);
 }
 
-static void on_wake(void *ctx)
-{
-	(void)ctx;
-}
-
 static void on_close(void *ctx, uint64_t code, const char *text)
 {
 	struct end *e = ctx;
@@ -141,7 +137,8 @@ static void on_close(void *ctx, uint64_t code, const char *text)
 	e->closed = true;
 }
 
-static const struct session_ops session_ops = { on_open, on_wake, on_close };
+static const struct session_ops session_ops = { on_open, ignore_wake,
+    on_close };
 
 /* ---- two ends --------------------------------------------------------- */
 
