@@ -69,6 +69,7 @@ common_libengine_a_SOURCES = \
 	common/state.c \
 	common/state.h \
 	common/stream.c \
+	common/stream_question.c \
 	common/stream_state.c \
 	common/wire.c \
 	common/wire.h

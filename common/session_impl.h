@@ -1,7 +1,8 @@
 /*
  * What session.c (keys and state), receive.c, fill.c (sending), stream.c
- * (the streams' owners), session_state.c and stream_state.c (an upgrade)
- * share. Nobody else includes this.
+ * (the streams' owners), stream_question.c (who waits for an answer),
+ * session_state.c and stream_state.c (an upgrade) share. Nobody else includes
+ * this.
  */
 #ifndef COMMON_SESSION_IMPL_H
 #define COMMON_SESSION_IMPL_H
@@ -143,7 +144,7 @@ void stream_update(struct stream *st);
 bool stream_has_work(const struct stream *st);
 bool stream_has_control(const struct stream *st);	/* of it, no data */
 
-/* We have spoken; or the peer has, or the stream is over. */
+/* stream_question.c: we have spoken; or the peer has, or the stream is over. */
 void stream_asked(struct stream *st, uint64_t now_ms);
 void stream_answered(struct stream *st, uint64_t now_ms);
 void stream_forget_question(struct stream *st);
