@@ -39,7 +39,9 @@ client_libclient_a_SOURCES = \
 	client/status_json.c \
 	client/status_show.c \
 	client/tunnel.c \
-	client/tunnel.h
+	client/tunnel.h \
+	client/tunnel_impl.h \
+	client/tunnel_join.c
 
 bin_PROGRAMS += client/nrpc-tunnel
 client_nrpc_tunnel_SOURCES = client/main.c
