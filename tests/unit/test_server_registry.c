@@ -381,13 +381,28 @@ static void test_a_registry_that_goes_keeps_the_old_devices(void)
 	remove_dir();
 }
 
+/* After the loop's timers, and before it hears of any work that is done. */
+static void on_prepare(uv_prepare_t *prepare)
+{
+	struct watching *w = prepare->data;
+
+	registry_watch_free(w->watch);
+	w->watch = NULL;
+	uv_close((uv_handle_t *)prepare, NULL);
+}
+
 static void test_a_watch_can_be_freed_at_work(void)
 {
 	struct watching w;
+	uv_prepare_t prepare;
 
 	make_dir();
 	start(&w);
-	uv_run(&w.loop, UV_RUN_NOWAIT);		/* the work is under way */
+	uv_prepare_init(&w.loop, &prepare);
+	prepare.data = &w;
+	uv_prepare_start(&prepare, on_prepare);
+	uv_run(&w.loop, UV_RUN_DEFAULT);
+	CU_ASSERT_PTR_NULL(w.watch);
 	stop(&w);
 	CU_ASSERT_EQUAL(w.count, 0);
 	remove_dir();
