@@ -61,7 +61,8 @@ int endpoint_new(struct endpoint **out, uv_loop_t *loop, struct gate *gate,
 	TAILQ_INIT(&e->held);
 	TAILQ_INIT(&e->ready);
 	LIST_INIT(&e->listeners);
-	LIST_INIT(&e->connections);
+	LIST_INIT(&e->resumed);
+	LIST_INIT(&e->sending);
 	LIST_INIT(&e->gone);
 	uv_timer_init(loop, &e->nudge);
 	e->nudge.data = e;
@@ -136,9 +137,9 @@ int endpoint_reconfigure(struct endpoint *e,
 void endpoint_get_stats(const struct endpoint *e, struct endpoint_stats *out)
 {
 	const struct log_limit *limits = e->limit_logs;
-	const struct listener *l;
 
 	*out = (struct endpoint_stats){
+		.connections = e->connections,
 		.requests = e->requests,
 		.sources = sources_count(e->sources),
 		.max_connections = limits[LIMIT_CONNECTIONS].asked,
@@ -148,20 +149,17 @@ void endpoint_get_stats(const struct endpoint *e, struct endpoint_stats *out)
 		.request_timeout = limits[LIMIT_TIME].asked,
 		.request_max = limits[LIMIT_REQUEST].asked,
 	};
-	LIST_FOREACH(l, &e->listeners, link)
-		out->connections += l->connections;
 }
 
 void endpoint_run(struct endpoint *e)
 {
 	struct request *r;
-	struct listener *l;
-	struct shard *s;
+	struct shard *s, *next;
 
 	while ((r = TAILQ_FIRST(&e->ready)) != NULL)
 		request_resume(r);
-	LIST_FOREACH(l, &e->listeners, link)
-		LIST_FOREACH(s, &l->shards, link)
-			if (s->resumed > 0)
-				shard_run(s);
+	for (s = LIST_FIRST(&e->resumed); s != NULL; s = next) {
+		next = LIST_NEXT(s, resumed_link);	/* it may leave */
+		shard_run(s);
+	}
 }

@@ -24,6 +24,7 @@
 #include "server/sources.h"
 
 #define ENDPOINT_IDLE_S 120u	/* longer than any proxy keeps an idle one */
+#define ENDPOINT_SHARD 32u	/* connections with a descriptor in common */
 #define ENDPOINT_PEER_MAX 128u	/* bytes of endpoint_peer's text, with NUL */
 
 struct endpoint;

@@ -70,7 +70,7 @@ static void on_sweep(uv_timer_t *timer)
 	uint64_t now_ms = net_now_ms(e->loop);
 	struct connection *c;
 
-	LIST_FOREACH(c, &e->connections, link)
+	LIST_FOREACH(c, &e->sending, link)
 		if (due_ms(c) <= now_ms)
 			cut_off(c);
 }
@@ -139,7 +139,8 @@ struct connection *connection_new(struct shard *s,
 	c->since_ms = net_now_ms(e->loop);
 	c->tls_ticket = l->tls == NULL ? NULL : endpoint_tls_use(l->tls);
 	look_at_socket(c, mhd);
-	LIST_INSERT_HEAD(&e->connections, c, link);
+	LIST_INSERT_HEAD(&e->sending, c, link);
+	e->connections++;
 	if (e->sweep == NULL)
 		start_sweep(e);
 	return c;
@@ -157,8 +158,20 @@ void connection_free(struct connection *c)
 		endpoint_tls_unuse(c->listener->tls, c->tls_ticket);
 	if (c->gone)
 		LIST_REMOVE(c, gone_link);
-	LIST_REMOVE(c, link);
-	if (LIST_EMPTY(&e->connections))
+	if (!c->complete)
+		LIST_REMOVE(c, link);
+	if (--e->connections == 0)
 		stop_sweep(e);
 	free(c);
+}
+
+void connection_complete(struct connection *c, bool complete)
+{
+	if (c->complete == complete)
+		return;
+	c->complete = complete;
+	if (complete)
+		LIST_REMOVE(c, link);
+	else
+		LIST_INSERT_HEAD(&c->listener->endpoint->sending, c, link);
 }

@@ -27,7 +27,7 @@ bool endpoint_is_idle(const struct endpoint *e)
 	if (e->requests > 0)
 		return false;
 	/* A web server opens a connection because it has a request. */
-	LIST_FOREACH(c, &e->connections, link)
+	LIST_FOREACH(c, &e->sending, link)
 		if (!c->used && now_ms - c->since_ms < FIRST_HEAD_MS)
 			return false;
 	return true;

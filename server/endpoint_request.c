@@ -23,7 +23,6 @@ struct request {
 	struct MHD_Connection *mhd;
 	struct gate_exchange *exchange;	/* NULL: it will be the 404 */
 	uint64_t body_len;		/* so far */
-	bool body_ended;
 	bool suspended;
 	bool is_ready;			/* in the list of those to resume */
 	bool resumed;			/* and not called back since */
@@ -92,21 +91,26 @@ void request_hang_up(struct request *r)
 void request_resume(struct request *r)
 {
 	struct endpoint *e = r->endpoint;
+	struct shard *s = r->connection->shard;
 
 	TAILQ_REMOVE(r->is_ready ? &e->ready : &e->held, r, link);
 	r->is_ready = false;
 	r->suspended = false;
 	r->resumed = true;
-	r->connection->shard->resumed++;
+	if (s->resumed++ == 0)
+		LIST_INSERT_HEAD(&e->resumed, s, resumed_link);
 	MHD_resume_connection(r->mhd);
 }
 
 static void called_back(struct request *r)
 {
+	struct shard *s = r->connection->shard;
+
 	if (!r->resumed)
 		return;
 	r->resumed = false;
-	r->connection->shard->resumed--;
+	if (--s->resumed == 0)
+		LIST_REMOVE(s, resumed_link);
 }
 
 /* ---- the response ----------------------------------------------------- */
@@ -267,6 +271,7 @@ void request_free(struct request *r)
 	r->connection->request = NULL;
 	r->connection->used = true;
 	r->connection->since_ms = net_now_ms(r->endpoint->loop);
+	connection_complete(r->connection, false);
 	origin_leave(r->endpoint, &r->origin);
 	r->endpoint->requests--;
 	free(r->stage);
@@ -275,8 +280,6 @@ void request_free(struct request *r)
 
 uint64_t request_due_ms(const struct request *r)
 {
-	if (r->body_ended)
-		return UINT64_MAX;
 	/* A device's may go on for long, but not stand still. */
 	if (r->exchange != NULL && gate_exchange_is_known(r->exchange))
 		return r->heard_ms + r->endpoint->request_ms;
@@ -370,12 +373,12 @@ bool request_body(struct request *r, const void *data, size_t len)
 bool request_go_on(struct request *r)
 {
 	struct endpoint *e = r->endpoint;
-	bool ended = r->body_ended;
+	bool ended = r->connection->complete;
 
 	called_back(r);
 	if (r->gone)
 		return false;
-	r->body_ended = true;
+	connection_complete(r->connection, true);
 	if (r->exchange == NULL)
 		return answer_not_found(r);
 	if (!ended) {

@@ -52,6 +52,7 @@ struct listener {
  */
 struct shard {
 	LIST_ENTRY(shard) link;
+	LIST_ENTRY(shard) resumed_link;	/* while there are any */
 	struct listener *listener;
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;			/* of the daemon's epoll descriptor */
@@ -73,7 +74,7 @@ struct origin {
 
 /* One HTTP connection. */
 struct connection {
-	LIST_ENTRY(connection) link;
+	LIST_ENTRY(connection) link;	/* unless `complete` */
 	LIST_ENTRY(connection) gone_link;	/* the peer has hung up */
 	struct listener *listener;
 	struct shard *shard;
@@ -81,6 +82,7 @@ struct connection {
 	struct origin origin;		/* not of a trusted proxy's */
 	bool by_proxy;			/* each request has its own origin */
 	bool used;			/* there was a request before */
+	bool complete;			/* all of a request is here */
 	uint64_t since_ms;		/* it waits for a request */
 	int fd;
 	bool is_tcp;
@@ -96,7 +98,8 @@ struct endpoint {
 	struct sources_limits limits;
 	const struct networks *proxies;
 	uint64_t request_ms;
-	uv_timer_t *sweep;		/* while there are connections */
+	unsigned connections;
+	uv_timer_t *sweep;		/* while there are any */
 	struct log_limit limit_logs[ENDPOINT_LIMITS];
 	char *path;
 	size_t path_len;
@@ -108,7 +111,8 @@ struct endpoint {
 	unsigned requests;		/* under way */
 	bool closing;			/* see endpoint_quiesce */
 	LIST_HEAD(, listener) listeners;
-	LIST_HEAD(, connection) connections;
+	LIST_HEAD(, shard) resumed;	/* those with requests resumed */
+	LIST_HEAD(, connection) sending; /* whose peers are to send something */
 	LIST_HEAD(, connection) gone;	/* to be closed by libmicrohttpd */
 	uv_timer_t nudge;		/* ... which is reminded of them */
 	uint8_t scratch[64 * 1024];	/* the beginning of a response */
@@ -159,6 +163,9 @@ struct connection *connection_new(struct shard *s,
     struct MHD_Connection *mhd);
 void connection_free(struct connection *c);
 
+/* All of its request has arrived; or the response is given, and it is over. */
+void connection_complete(struct connection *c, bool complete);
+
 /* Of a request's. */
 struct connection *connection_of(struct MHD_Connection *mhd);
 
@@ -180,7 +187,7 @@ bool request_head(struct request *r);
 bool request_body(struct request *r, const void *data, size_t len);
 bool request_go_on(struct request *r);
 
-/* When all of it should have arrived by; UINT64_MAX: it has. */
+/* When all of it should have arrived by; for one that has not. */
 uint64_t request_due_ms(const struct request *r);
 
 const struct origin *request_origin(const struct request *r);

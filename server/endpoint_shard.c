@@ -15,8 +15,7 @@
  */
 #define POOL_BYTES ((size_t)18 * 1024)
 #define ROUNDS_MAX 16	/* runs of a daemon before others have their turn */
-#define CONNECTIONS 256u	/* of one, before there is another */
-#define SHARDS_MAX 256u
+#define SHARDS_MAX 1024u
 
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */
 
@@ -181,12 +180,13 @@ struct shard *shard_for_next(struct listener *l)
 	unsigned count = 0;
 
 	LIST_FOREACH(s, &l->shards, link) {
+		if (s->connections < ENDPOINT_SHARD)
+			return s;
 		count++;
 		if (best == NULL || s->connections < best->connections)
 			best = s;
 	}
-	if (best != NULL && (best->connections < CONNECTIONS ||
-	    count == SHARDS_MAX))
+	if (count == SHARDS_MAX)
 		return best;
 	more = shard_new(l);
 	return more != NULL ? more : best;

@@ -93,7 +93,8 @@ void gateway_stop(struct gateway *gw)
 static void raise_file_limit(const struct settings *s)
 {
 	struct rlimit limit;
-	rlim_t want = s->max_connections + s->max_gateway_streams +
+	rlim_t want = s->max_connections +
+	    s->max_connections / ENDPOINT_SHARD + s->max_gateway_streams +
 	    SPARE_FILES;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
