@@ -16,6 +16,7 @@
 #define POOL_BYTES ((size_t)18 * 1024)
 #define ROUNDS_MAX 16	/* runs of a daemon before others have their turn */
 #define SHARDS_MAX 1024u
+#define SPARE_MS 1000u	/* for which one stays that has no connections */
 
 /* ---- libmicrohttpd's callbacks ---------------------------------------- */
 
@@ -79,9 +80,19 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 
 /* ---- a daemon on the loop --------------------------------------------- */
 
+static void stop(struct shard *s);
+
 static void on_timer(uv_timer_t *timer)
 {
 	shard_run(timer->data);
+}
+
+static void on_spare(uv_timer_t *timer)
+{
+	struct shard *s = timer->data;
+
+	if (LIST_NEXT(LIST_FIRST(&s->listener->shards), link) != NULL)
+		stop(s);	/* not the last one */
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -107,6 +118,8 @@ void shard_run(struct shard *s)
 		uv_timer_start(&s->timer, on_timer, 0, 0);
 	else if (MHD_get_timeout(s->daemon, &wait_ms) == MHD_YES)
 		uv_timer_start(&s->timer, on_timer, wait_ms, 0);
+	else if (s->connections == 0)
+		uv_timer_start(&s->timer, on_spare, SPARE_MS, 0);
 	else
 		uv_timer_stop(&s->timer);
 }

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -985,29 +986,45 @@ static int dial_unix(const struct sockaddr_un *sun)
 	return fd;
 }
 
-/* libmicrohttpd's daemons have 256 each. */
+static unsigned open_fds(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+/* And they go when nobody needs them. */
 static void test_so_many_that_there_are_several_daemons(void)
 {
 	struct sockaddr_un sun;
-	int fds[300];
+	int fds[5 * ENDPOINT_SHARD];
+	const int count = 5 * ENDPOINT_SHARD;
+	unsigned before;
 
 	set_up();
-	sun = listen_unix(300);
-	for (int i = 0; i < 300; i++) {
+	sun = listen_unix((unsigned)count);
+	before = open_fds();
+	for (int i = 0; i < count; i++) {
 		fds[i] = dial_unix(&sun);
 		turns(2);
 	}
+	CU_ASSERT_EQUAL(open_fds(), before + 2 * (unsigned)count + 4);
 	make_session(fds[0]);
-	for (int i = 0; i < 300; i += 299) {
+	for (int i = 0; i < count; i += count - 1) {
 		post_records(fds[i], 20000);
 		turns(2);
 	}
 	CU_ASSERT_TRUE(receive(fds[0], false));
 	CU_ASSERT_EQUAL(held(), 1);
-	for (int i = 0; i < 300; i++)
+	for (int i = 0; i < count; i++)
 		close(fds[i]);
 	turns(20);
 	CU_ASSERT_EQUAL(held(), 0);
+	for (unsigned i = 0; i < 100 && open_fds() > before; i++)
+		turns(40);
+	CU_ASSERT_EQUAL(open_fds(), before);
 	unlink(sun.sun_path);
 	tear_down();
 }
