@@ -285,7 +285,8 @@ static void take_close(struct session *s, const struct frame *f)
 {
 	char text[FRAME_TEXT_MAX + 1];
 
-	memcpy(text, f->u.close.text, f->u.close.text_len);
+	if (f->u.close.text_len > 0)
+		memcpy(text, f->u.close.text, f->u.close.text_len);
 	text[f->u.close.text_len] = '\0';
 	shut(s, f->u.close.code, text);
 }

@@ -586,6 +586,16 @@ static void test_close_resets_streams_and_tells_the_peer(void)
 	teardown();
 }
 
+static void test_close_may_have_nothing_to_say(void)
+{
+	setup(NULL);
+	session_close(gateway.s, SESSION_OK, "");
+	CU_ASSERT_EQUAL(deliver(&client, bytes, fill(&gateway, 0, bytes)),
+	    ERR_CLOSED);
+	CU_ASSERT_EQUAL(client.closes, 1);
+	teardown();
+}
+
 static void test_ping_is_answered(void)
 {
 	struct session_stats stats;
@@ -1080,6 +1090,8 @@ int main(void)
 		    test_new_keys_count_from_their_first_record },
 		{ "CLOSE resets streams and tells the peer",
 		    test_close_resets_streams_and_tells_the_peer },
+		{ "CLOSE may have nothing to say",
+		    test_close_may_have_nothing_to_say },
 		{ "PING is answered", test_ping_is_answered },
 		{ "a peer that breaks the protocol ends the session",
 		    test_a_peer_that_breaks_the_protocol_ends_the_session },
