@@ -83,11 +83,12 @@ struct gate_exchange {
 	bool is_held;		/* in the session's list */
 	bool quick;		/* only what may overtake bulk */
 	bool pours;		/* bulk too */
-	bool stalled;		/* it waits for an ACK */
+	bool stalled;		/* it waits for an ACK, */
 	bool lasting;		/* its response goes on: gate_duplex.c */
 	bool streams;		/* and the path was seen to hand it on */
 	bool finish;		/* to end with what there is */
 	bool begun;		/* part of the response is out */
+	uint64_t stalled_ms;	/* since then */
 	uint64_t lane, exchange, hold_ms, keep;
 	uint64_t received, sent;
 	/* How much of it arrived in the last round trip, and until when. */

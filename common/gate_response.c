@@ -42,7 +42,10 @@ static uint64_t patience(const struct gate_exchange *x)
 	return x->sent > STREAM_BULK_BYTES ? BULK_GRACE_MS : GRACE_MS;
 }
 
-/* Nothing was left to say after all: go on waiting. */
+/*
+ * Nothing was left to say after all: go on waiting. What is small and comes
+ * meanwhile does not make the wait for an ACK longer.
+ */
 static size_t wait_again(struct gate_exchange *x, uint64_t now_ms)
 {
 	x->quick = false;
@@ -51,9 +54,14 @@ static size_t wait_again(struct gate_exchange *x, uint64_t now_ms)
 		gate_hold(x);
 		return 0;
 	}
-	x->stalled = session_backlog(x->gs->session) > 0;
+	if (session_backlog(x->gs->session) == 0) {
+		x->stalled = false;
+	} else if (!x->stalled) {
+		x->stalled = true;
+		x->stalled_ms = now_ms;
+	}
 	x->state = GATE_WAITING;
-	gate_due_at(x, now_ms + patience(x));
+	gate_due_at(x, (x->stalled ? x->stalled_ms : now_ms) + patience(x));
 	return 0;
 }
 
@@ -113,6 +121,15 @@ static enum session_take what_to_take(const struct gate_exchange *x)
 	    TAKE_ALL;
 }
 
+/* Does what is left have to wait until some of it has arrived? */
+static bool needs_ack(const struct gate_exchange *x)
+{
+	const struct session *s = x->gs->session;
+
+	return session_backlog(s) > 0 &&
+	    (session_bulk_room(s) == 0 || gate_lane_room(x) == 0);
+}
+
 static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
     uint64_t now_ms, bool *done)
 {
@@ -138,8 +155,9 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 		x->finish = true;
 	if (gs->ended)		/* since it was to be answered */
 		x->finish = true;
-	if (x->begun && gs->stores && session_backlog(gs->session) > 0 &&
-	    session_bulk_room(gs->session) == 0)
+	if (!needs_ack(x))
+		x->stalled = false;
+	else if (x->begun && gs->stores)
 		x->finish = true;
 	if (!x->finish && !full && x->hold_ms > 0 &&
 	    !session_has_work(gs->session, f.take, now_ms))

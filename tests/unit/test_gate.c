@@ -28,6 +28,7 @@ static struct session *client;
 static struct noise *handshake;
 static struct hello_answer answer;
 static uint64_t exchange_number;
+static uint64_t client_window;		/* of each stream */
 
 /* ---- the gateway's owner ---------------------------------------------- */
 
@@ -110,6 +111,7 @@ static void setup(void)
 	accepted = NULL;
 	now_ms = 1000;
 	exchange_number = 0;
+	client_window = 65536;
 	CU_ASSERT_EQUAL_FATAL(gate_new(&gate, &cfg, &gate_ops, NULL), 0);
 }
 
@@ -180,7 +182,7 @@ static bool refuses(const uint8_t session[RECORD_ID_LEN],
 static size_t make_hello(uint16_t generation, uint8_t *out)
 {
 	struct hello h = { .generation = generation,
-	    .initial_window = 65536, .max_streams = 100,
+	    .initial_window = client_window, .max_streams = 100,
 	    .agent = "test" };
 	size_t len;
 
@@ -211,6 +213,7 @@ static void take_answer(struct request *r, uint16_t generation)
 
 		session_free(client);
 		session_defaults(&c, true);
+		c.initial_window = client_window;
 		CU_ASSERT_EQUAL_FATAL(session_new(&client, id, &c,
 		    &client_ops, &closed_with), 0);
 	}
@@ -1016,6 +1019,74 @@ static void test_a_small_answer_overtakes_a_long_one(void)
 	teardown();
 }
 
+static void greet_and_open(void)
+{
+	setup();
+	greet(1);
+	answer_ping();
+	(void)open_stream();
+}
+
+/* ---- a path that keeps responses until they end ----------------------- */
+
+#define PATIENCE_MS 100u	/* of the gateway's, beyond four round trips */
+
+/* What the response has to say for now; nothing of it arrives yet. */
+static size_t store(struct request *r, uint8_t *out, size_t room, bool *done)
+{
+	size_t total = 0, n = 1;
+
+	*done = false;
+	gate_run(gate, now_ms);
+	while (!*done && n > 0 && gate_exchange_state(r->x) == GATE_READY) {
+		n = gate_exchange_pull(r->x, out + total, room - total, done,
+		    now_ms);
+		total += n;
+	}
+	return total;
+}
+
+static void test_a_path_that_keeps_responses_gets_short_ones(void)
+{
+	static uint8_t data[3 * STREAM_BULK_BYTES], out[2 * sizeof(data)];
+	struct stream *bulk, *small;
+	struct session_seen seen;
+	struct request r;
+	uint64_t begun;
+	size_t n;
+	bool done;
+
+	setup();
+	client_window = sizeof(data);
+	greet(1);
+	answer_ping();
+	(void)open_stream();
+	bulk = accepted;
+	(void)open_stream();
+	small = accepted;
+	CU_ASSERT_EQUAL(stream_write(bulk, data, sizeof(data)), sizeof(data));
+	ask(&r, 0, 25000, 1);
+	n = store(&r, out, sizeof(out), &done);
+	CU_ASSERT_TRUE(n > 0);
+	CU_ASSERT_FALSE(done);		/* it may be a path that streams */
+	begun = now_ms;
+	do {				/* what is small does not help it */
+		now_ms += PATIENCE_MS / 4;
+		CU_ASSERT_EQUAL(stream_write(small, "news", 4), 4);
+		n += store(&r, out + n, sizeof(out) - n, &done);
+	} while (!done && now_ms - begun < 10 * PATIENCE_MS);
+	CU_ASSERT_TRUE(done);
+	CU_ASSERT_TRUE(now_ms - begun <= PATIENCE_MS + PATIENCE_MS / 4);
+	finish(&r);
+	take_records(out, n, &seen);
+	CU_ASSERT_TRUE(seen.backlog > 0);
+	ask(&r, 1, 25000, 1);
+	CU_ASSERT_TRUE(store(&r, out, sizeof(out), &done) > 0);
+	CU_ASSERT_TRUE(done);		/* now it is known */
+	finish(&r);
+	teardown();
+}
+
 /* ---- responses that last ---------------------------------------------- */
 
 #define LAST_MS 3000u		/* they wait for so long */
@@ -1055,14 +1126,6 @@ static void acknowledge(void)
 
 	ask(&r, 0, 0, 0);
 	(void)take(&r, &seen);
-}
-
-static void greet_and_open(void)
-{
-	setup();
-	greet(1);
-	answer_ping();
-	(void)open_stream();
 }
 
 static void test_a_response_lasts_once_it_has_shown_that_it_can(void)
@@ -1275,6 +1338,8 @@ int main(void)
 		    test_a_long_response_ends_at_its_cap },
 		{ "a small answer overtakes a long one",
 		    test_a_small_answer_overtakes_a_long_one },
+		{ "a path that keeps responses gets short ones",
+		    test_a_path_that_keeps_responses_gets_short_ones },
 		{ "a response lasts once it has shown that it can",
 		    test_a_response_lasts_once_it_has_shown_that_it_can },
 		{ "what lasts ends when it is not acknowledged",
