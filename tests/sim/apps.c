@@ -526,6 +526,19 @@ uint64_t apps_total(const struct apps *a)
 	return total;
 }
 
+uint64_t apps_turns_ms(const struct apps *a, uint64_t rtt_ms)
+{
+	uint64_t total = 0;
+
+	for (const struct apps_conv *c = a->convs; c != NULL; c = c->next)
+		if (c->client.script.turn > 0)
+			total += c->client.script.total /
+			    c->client.script.turn * (rtt_ms +
+			    c->client.script.think_ms +
+			    c->server.script.think_ms);
+	return total;
+}
+
 bool apps_over(const struct apps *a)
 {
 	for (const struct apps_conv *c = a->convs; c != NULL; c = c->next)

@@ -119,6 +119,9 @@ void apps_gate_upgraded(struct apps *a, struct session *s);
 /* Bytes that all conversations write, both ends. */
 uint64_t apps_total(const struct apps *a);
 
+/* How long all turns take, one after the other, with such a round trip. */
+uint64_t apps_turns_ms(const struct apps *a, uint64_t rtt_ms);
+
 /* Is every conversation over, at both ends? */
 bool apps_over(const struct apps *a);
 

@@ -96,15 +96,19 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* More where windows are small: one of them crosses in a round trip. */
+/*
+ * More where windows are small: one of them crosses in a round trip. And for
+ * those who take turns, one conversation after the other if need be.
+ */
 static uint64_t calm_ms(const struct world *w)
 {
 	const struct faults_path *p = &w->faults.path;
+	uint64_t rtt_ms = 2 * (p->latency_ms + p->jitter_ms);
 	uint64_t window = least(w->client.session.window_max,
 	    w->server.session.window_max);
 
-	return CALM_MS + apps_total(&w->apps) / window * 2 *
-	    (p->latency_ms + p->jitter_ms);
+	return CALM_MS + apps_total(&w->apps) / window * rtt_ms +
+	    apps_turns_ms(&w->apps, rtt_ms);
 }
 
 /* An idle session costs little. */
