@@ -54,9 +54,7 @@ static size_t wait_again(struct gate_exchange *x, uint64_t now_ms)
 		gate_hold(x);
 		return 0;
 	}
-	if (session_backlog(x->gs->session) == 0) {
-		x->stalled = false;
-	} else if (!x->stalled) {
+	if (!x->stalled && session_backlog(x->gs->session) > 0) {
 		x->stalled = true;
 		x->stalled_ms = now_ms;
 	}
@@ -126,8 +124,8 @@ static bool needs_ack(const struct gate_exchange *x)
 {
 	const struct session *s = x->gs->session;
 
-	return session_backlog(s) > 0 &&
-	    (session_bulk_room(s) == 0 || gate_lane_room(x) == 0);
+	return (session_bulk_room(s) == 0 || gate_lane_room(x) == 0) &&
+	    session_backlog(s) > 0;
 }
 
 static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
