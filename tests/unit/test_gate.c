@@ -1019,14 +1019,6 @@ static void test_a_small_answer_overtakes_a_long_one(void)
 	teardown();
 }
 
-static void greet_and_open(void)
-{
-	setup();
-	greet(1);
-	answer_ping();
-	(void)open_stream();
-}
-
 /* ---- a path that keeps responses until they end ----------------------- */
 
 #define PATIENCE_MS 100u	/* of the gateway's, beyond four round trips */
@@ -1126,6 +1118,14 @@ static void acknowledge(void)
 
 	ask(&r, 0, 0, 0);
 	(void)take(&r, &seen);
+}
+
+static void greet_and_open(void)
+{
+	setup();
+	greet(1);
+	answer_ping();
+	(void)open_stream();
 }
 
 static void test_a_response_lasts_once_it_has_shown_that_it_can(void)
