@@ -80,11 +80,28 @@ static void on_connection(void *cls, struct MHD_Connection *mhd,
 
 /* ---- a daemon on the loop --------------------------------------------- */
 
-static void stop(struct shard *s);
-
 static void on_timer(uv_timer_t *timer)
 {
 	shard_run(timer->data);
+}
+
+/* The one of the two handles that is closed last frees. */
+static void on_closed(uv_handle_t *handle)
+{
+	struct shard *s = handle->data;
+
+	if (--s->open_handles == 0)
+		free(s);
+}
+
+static void stop(struct shard *s)
+{
+	shard_run(s);	/* what was resumed is called back and ends */
+	uv_poll_stop(&s->poll);
+	MHD_stop_daemon(s->daemon);
+	LIST_REMOVE(s, link);
+	uv_close((uv_handle_t *)&s->poll, on_closed);
+	uv_close((uv_handle_t *)&s->timer, on_closed);
 }
 
 static void on_spare(uv_timer_t *timer)
@@ -149,15 +166,6 @@ static struct MHD_Daemon *start_daemon(struct shard *s)
 	    MHD_OPTION_END);
 }
 
-/* The one of the two handles that is closed last frees. */
-static void on_closed(uv_handle_t *handle)
-{
-	struct shard *s = handle->data;
-
-	if (--s->open_handles == 0)
-		free(s);
-}
-
 static struct shard *shard_new(struct listener *l)
 {
 	struct shard *s = calloc(1, sizeof(*s));
@@ -203,16 +211,6 @@ struct shard *shard_for_next(struct listener *l)
 		return best;
 	more = shard_new(l);
 	return more != NULL ? more : best;
-}
-
-static void stop(struct shard *s)
-{
-	shard_run(s);	/* what was resumed is called back and ends */
-	uv_poll_stop(&s->poll);
-	MHD_stop_daemon(s->daemon);
-	LIST_REMOVE(s, link);
-	uv_close((uv_handle_t *)&s->poll, on_closed);
-	uv_close((uv_handle_t *)&s->timer, on_closed);
 }
 
 void shard_stop_all(struct listener *l)
