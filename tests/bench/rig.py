@@ -38,7 +38,7 @@ http {
     scgi_temp_path scgi;
     %(upstream)s
     server {
-        listen 127.0.0.1:%(port)d ssl%(http2)s backlog=4096;
+        %(listens)s
         ssl_certificate %(ca)s/server.crt;
         ssl_certificate_key %(ca)s/server.key;
         %(more)s
@@ -74,20 +74,24 @@ def packaged(socket_path):
     return upstream, location
 
 
-def nginx(w, http="2", workers=2, connections=8192, more=""):
+def nginx(w, http="2", workers=2, connections=8192, ports=1, more=""):
     """
     Start nginx as packaging/nginx has it, in front of the gateway's unix
-    socket; more: further lines of its server.
+    socket, on so many ports; more: further lines of its server.
     """
     at = w.directory / "nginx"
     at.mkdir()
-    w.nginx_port = w.port()
+    w.nginx_ports = [w.port() for _ in range(ports)]
+    w.nginx_port = w.nginx_ports[0]
     upstream, location = packaged(w.gateway_dir / "http.sock")
     (at / "nginx.conf").write_text(NGINX_CONF % {
         "user": "user nobody nogroup;" if w.is_root else "",
-        "workers": workers, "port": w.nginx_port,
+        "workers": workers,
         "connections": connections, "files": connections + 100,
-        "http2": " http2" if http == "2" else "",
+        "listens": "".join(
+            "listen 127.0.0.1:%d ssl%s backlog=4096;\n" % (
+                port, " http2" if http == "2" else "")
+            for port in w.nginx_ports),
         "ca": w.directory / "ca", "more": more,
         "upstream": upstream, "location": location})
     return w._keep(harness.Nginx(at, w.web_address, w.nginx_port))
