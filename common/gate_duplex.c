@@ -60,7 +60,7 @@ static void wait(struct gate_exchange *x, uint64_t now_ms)
 {
 	uint64_t oldest = session_lane_oldest(x->gs->session, x->lane);
 
-	if (oldest == UINT64_MAX || oldest != x->oldest)
+	if (oldest != x->oldest)
 		x->hold_until_ms = now_ms + x->hold_ms;
 	x->oldest = oldest;
 	x->state = GATE_WAITING;

@@ -1201,6 +1201,30 @@ static void test_what_lasts_ends_when_there_is_nothing_to_say(void)
 	teardown();
 }
 
+/* As after a client that has left it, and asks by other ways. */
+static void test_what_lasts_ends_when_others_say_all(void)
+{
+	struct request r;
+	uint64_t begun;
+	bool done;
+
+	greet_and_open();
+	last(&r, 2);
+	acknowledge();
+	begun = now_ms;
+	do {
+		now_ms += LAST_MS / 10;
+		CU_ASSERT_EQUAL(stream_write(accepted, "news", 4), 4);
+		gate_run(gate, now_ms);
+		acknowledge();
+		(void)pull(&r, &done);
+	} while (!done && now_ms - begun < 5 * LAST_MS);
+	CU_ASSERT_TRUE(done);
+	CU_ASSERT_TRUE(now_ms - begun <= LAST_MS + LAST_MS / 5);
+	finish(&r);
+	teardown();
+}
+
 static void test_of_two_that_last_the_newer_takes_over(void)
 {
 	struct request one, two;
@@ -1346,6 +1370,8 @@ int main(void)
 		    test_what_lasts_ends_when_it_is_not_acknowledged },
 		{ "what lasts ends when there is nothing to say",
 		    test_what_lasts_ends_when_there_is_nothing_to_say },
+		{ "what lasts ends when others say all",
+		    test_what_lasts_ends_when_others_say_all },
 		{ "of two that last the newer takes over",
 		    test_of_two_that_last_the_newer_takes_over },
 		{ "the end of a session goes by what lasts",
