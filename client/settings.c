@@ -337,8 +337,8 @@ const struct conf_setting settings_table[] = {
 	ONE("client", "max_streams", set_max_streams, "COUNT",
 	    "Notes connections at once (default: 512)"),
 	ONE("client", "hold", set_hold, "TIME",
-	    "the gateway may hold a request this long\n"
-	    "(default: 25s)"),
+	    "no request is held for longer; what the path\n"
+	    "allows is learned (default: 45s)"),
 	ONE("client", "silence", set_silence, "TIME",
 	    "give a request up after this beyond the hold\n"
 	    "(default: 10s)"),

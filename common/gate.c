@@ -20,7 +20,7 @@ void gate_defaults(struct gate_config *c)
 	c->max_memory = 512u << 20;
 	c->linger_ms = 15 * 60 * 1000;
 	c->unconfirmed_ms = 30 * 1000;
-	c->hold_max_ms = 30 * 1000;
+	c->hold_max_ms = 45 * 1000;
 	c->response_first = 4u << 20;
 	c->response_max = 256u << 20;
 	c->response_ms = 30 * 1000;

@@ -77,7 +77,7 @@ struct gate_config {
 	uint64_t max_memory;		/* in all sessions: 512 MiB */
 	uint64_t linger_ms;		/* 15 min */
 	uint64_t unconfirmed_ms;	/* for the first record: 30 s */
-	uint64_t hold_max_ms;		/* 30 s */
+	uint64_t hold_max_ms;		/* 45 s */
 	uint64_t response_first;	/* response cap at first: 4 MiB */
 	uint64_t response_max;		/* and where the path streams: 256 MiB */
 	uint64_t response_ms;		/* a response lasts at most: 30 s */

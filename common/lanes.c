@@ -14,6 +14,7 @@
 #define SILENT_DOWN_MS 3000u	/* not answered for so long, it is down */
 #define KNOCK_MS 250u		/* knocking does not make attempts denser */
 #define TRIM_MS 2000u		/* of quiet, then only one is held */
+#define HOLD_FIRST_MS 25000u	/* what any path is taken to allow */
 #define RENEW_MS 1000u		/* before a hold is over, the next begins */
 #define WARM_SPARE 2u		/* connections that are open and idle */
 #define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
@@ -21,7 +22,7 @@
 void lanes_defaults(struct lanes_config *c)
 {
 	session_defaults(&c->session, true);
-	c->hold_ms = 25000;
+	c->hold_ms = 45000;
 	c->quiet_ms = 5;
 	c->silence_ms = 10000;
 	c->retry_min_ms = 100;
@@ -32,6 +33,15 @@ void lanes_defaults(struct lanes_config *c)
 	c->duplex_after = 20;
 	c->lanes = 24;
 	c->lanes_h2 = 96;
+}
+
+/* On a path of which nothing is known. */
+static void hold_anew(struct lanes *l)
+{
+	l->hold_ms = l->hold_most < HOLD_FIRST_MS ? l->hold_most :
+	    HOLD_FIRST_MS;
+	l->short_holds = l->good_holds = 0;
+	l->hold_patience = 1;
 }
 
 int lanes_new(struct lanes **out, const struct lanes_config *c,
@@ -46,8 +56,8 @@ int lanes_new(struct lanes **out, const struct lanes_config *c,
 	l->ctx = ctx;
 	l->state = LANES_DOWN;
 	l->need_hello = true;
-	l->hold_ms = c->hold_ms;
-	l->hold_patience = 1;
+	l->hold_most = c->hold_ms;
+	hold_anew(l);
 	l->keep = 1;
 	backoff_init(&l->backoff, c->retry_min_ms, c->retry_max_ms);
 	lanes_duplex_init(l);
@@ -110,11 +120,11 @@ unsigned lanes_small(const struct lanes *l)
 	return n < SESSION_BULK_LANE ? n : SESSION_BULK_LANE;
 }
 
-uint32_t lanes_renew_ms(const struct lanes *l)
+uint32_t lanes_renew_after(uint32_t hold_ms)
 {
-	uint32_t tenth = l->hold_ms / 10;
+	uint32_t tenth = hold_ms / 10;
 
-	return tenth < RENEW_MS ? tenth : RENEW_MS;
+	return hold_ms - (tenth < RENEW_MS ? tenth : RENEW_MS);
 }
 
 /* ---- what is due ------------------------------------------------------ */
@@ -143,8 +153,8 @@ static uint64_t give_up_at(const struct lanes *l, const struct slot *s)
 
 	if (s == &l->slot[LANES_HELLO])
 		wait = hello_patience(l);
-	else if ((s->holding && !s->answered) || s->lasting)
-		wait += l->hold_ms;
+	else if (s->hold_ms > 0 && !s->answered)
+		wait += s->hold_ms;
 	else if (s->open)
 		return UINT64_MAX;
 	return s->heard_ms + wait;
@@ -292,13 +302,17 @@ static void send_queued(struct lanes *l, uint64_t now_ms)
  */
 static uint64_t renew_at(const struct lanes *l)
 {
-	uint64_t newest = 0;
+	const struct slot *newest = NULL;
 
-	for (unsigned i = 0; i < SESSION_BULK_LANE; i++)
-		if (l->slot[i].busy && l->slot[i].holding &&
-		    l->slot[i].start_ms > newest)
-			newest = l->slot[i].start_ms;
-	return newest + l->hold_ms - lanes_renew_ms(l);
+	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
+		const struct slot *s = &l->slot[i];
+
+		if (s->busy && s->hold_ms > 0 &&
+		    (newest == NULL || s->start_ms > newest->start_ms))
+			newest = s;
+	}
+	return newest == NULL ? 0 :
+	    newest->start_ms + lanes_renew_after(newest->hold_ms);
 }
 
 /*
@@ -365,7 +379,7 @@ static void hedge(struct lanes *l, uint64_t now_ms)
 	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
 		struct slot *s = &l->slot[i];
 
-		if (!s->busy || !s->holding || s->answered)
+		if (!s->busy || s->hold_ms == 0 || s->answered)
 			continue;
 		if (oldest == SESSION_LANES ||
 		    s->start_ms < l->slot[oldest].start_ms)
@@ -408,7 +422,7 @@ static void warm_up(struct lanes *l, uint64_t now_ms)
 	    l->opened < lanes_usable(l) &&
 	    (lane = free_lane(l)) != SESSION_LANES) {
 		lanes_start(l, lane, TAKE_QUICK, false, now_ms);
-		l->slot[lane].warming = !l->slot[lane].holding;
+		l->slot[lane].warming = l->slot[lane].hold_ms == 0;
 		if (!l->slot[lane].busy)
 			return;
 	}
@@ -516,10 +530,8 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 	l->doubt_shift = l->hello_silences = 0;
 	l->round_ms = l->failing_ms = now_ms;
 	l->retry_ms = 0;
-	l->short_holds = l->good_holds = 0;
-	l->hold_patience = 1;
 	backoff_reset(&l->backoff);
-	l->hold_ms = l->cfg.hold_ms;
+	hold_anew(l);
 	l->body_max = 0;
 	lanes_set_http2(l, l->http2);
 	if (l->session != NULL)

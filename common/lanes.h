@@ -84,7 +84,7 @@ struct lanes_config {
 	uint8_t gateway[32];
 	uint8_t id[RECORD_ID_LEN];	/* the session's id, random */
 	struct session_config session;
-	uint32_t hold_ms;		/* how long a request may be held: 25 s */
+	uint32_t hold_ms;		/* no request is held for longer: 45 s */
 	uint32_t quiet_ms;		/* before an empty request is parked: 5 */
 	uint32_t silence_ms;		/* give up after this beyond the hold: 10 s */
 	uint32_t retry_min_ms;		/* back-off: 100 */

@@ -155,17 +155,17 @@ static void learn_hold(struct lanes *l, const struct slot *s, bool good,
 {
 	uint64_t waited = now_ms - s->start_ms, hold = l->hold_ms;
 
-	if (!s->holding || s->answered != good)
+	if (s->hold_ms == 0 || s->answered != good)
 		return;
 	if (good) {
 		l->short_holds = 0;
-		if (waited + lanes_renew_ms(l) < hold ||
+		if (waited < lanes_renew_after(l->hold_ms) ||
 		    ++l->good_holds < l->hold_patience)
 			return;
 		l->good_holds = 0;
 		hold += hold / 4;
-		l->hold_ms = hold < l->cfg.hold_ms ? (uint32_t)hold :
-		    l->cfg.hold_ms;
+		l->hold_ms = hold < l->hold_most ? (uint32_t)hold :
+		    l->hold_most;
 		return;
 	}
 	/* Cut early it says nothing; cut late it was not the holding. */

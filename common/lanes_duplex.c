@@ -70,7 +70,8 @@ static bool begin(struct lanes *l, unsigned lane, struct session_fill *f,
 	    &ended);
 	if (s->body_len == 0)
 		return false;
-	s->holding = s->bulk = s->asked = false;
+	s->bulk = s->asked = false;
+	s->hold_ms = 0;
 	lanes_post(l, lane, now_ms);
 	return true;
 }

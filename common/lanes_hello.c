@@ -112,7 +112,7 @@ void lanes_greet(struct lanes *l, uint64_t now_ms)
 		lanes_wait(l, now_ms);
 		return;
 	}
-	s->holding = false;
+	s->hold_ms = 0;
 	l->stats.hellos++;
 	lanes_post(l, LANES_HELLO, now_ms);
 }
@@ -122,8 +122,10 @@ static void limit_hold(struct lanes *l, uint64_t most_ms)
 {
 	if (most_ms < HOLD_LEAST_MS)
 		most_ms = HOLD_LEAST_MS;
-	if (most_ms < l->cfg.hold_ms)
-		l->hold_ms = (uint32_t)most_ms;
+	l->hold_most = most_ms < l->cfg.hold_ms ? (uint32_t)most_ms :
+	    l->cfg.hold_ms;
+	if (l->hold_ms > l->hold_most)
+		l->hold_ms = l->hold_most;
 }
 
 /* Under which keys, and with which limits, the session goes on. */

@@ -25,7 +25,6 @@
 /* One lane, or the place for hellos: at most one exchange at a time. */
 struct slot {
 	bool busy;
-	bool holding;		/* asked to be held */
 	bool probe;		/* tries a path that has failed */
 	bool warming;		/* only opens a connection */
 	bool bulk;		/* part of a bulk transfer, or ACKs for one */
@@ -35,6 +34,7 @@ struct slot {
 	bool restart;		/* has to run again: something may be lost */
 	unsigned lane;		/* this slot, but for one that was hedged */
 	unsigned path;		/* by which it went */
+	uint32_t hold_ms;	/* asked to be held so long; 0: not at all */
 	bool asked;		/* a question went along */
 	bool open;		/* its body goes on */
 	bool streamed;		/* or did at first */
@@ -93,7 +93,7 @@ struct lanes {
 
 	bool http2;
 	uint32_t body_max;		/* learned for this path */
-	uint32_t hold_ms;
+	uint32_t hold_ms, hold_most;	/* learned for this path; allowed */
 	unsigned short_holds;		/* held ones cut early, in a row */
 	unsigned good_holds;	/* answered in time, since the last change */
 	unsigned hold_patience;	/* so many, before a longer one is tried */
@@ -165,8 +165,8 @@ unsigned lanes_busy(const struct lanes *l);
 unsigned lanes_usable(const struct lanes *l);
 unsigned lanes_small(const struct lanes *l);	/* of these, not for bulk */
 
-/* How long before the end of its hold a parked request is replaced. */
-uint32_t lanes_renew_ms(const struct lanes *l);
+/* When a request with this hold is to be replaced, from its start. */
+uint32_t lanes_renew_after(uint32_t hold_ms);
 
 void lanes_set_state(struct lanes *l, enum lanes_state state,
     const char *why);

@@ -39,7 +39,7 @@ unsigned lanes_held(const struct lanes *l)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < SESSION_BULK_LANE; i++)
-		if (l->slot[i].busy && l->slot[i].holding &&
+		if (l->slot[i].busy && l->slot[i].hold_ms > 0 &&
 		    !l->slot[i].answered)
 			n++;
 	return n;
@@ -111,7 +111,7 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 		return PATH_OPEN;
 	if (slot < SESSION_BULK_LANE && !s->bulk)
 		return choose_quick_path(l, s, now_ms);
-	if (s->holding || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
+	if (s->hold_ms > 0 || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
 		return p;
 	if (now_ms - l->path[p].tried_ms < CONNECT_MS &&
 	    bulk_on_warm_path(l) < WARM_BODIES)
@@ -244,11 +244,11 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 		l->session_over = true;
 		return;
 	}
-	s->holding = f.hold_ms > 0;
+	s->hold_ms = (uint32_t)f.hold_ms;
 	s->bulk = take == TAKE_BULK || (take == TAKE_NOTHING &&
 	    lanes_bulk_wanted(l, now_ms) > 0);
 	lanes_post(l, lane, now_ms);
-	if (s->holding && lane < SESSION_BULK_LANE)
+	if (s->hold_ms > 0 && lane < SESSION_BULK_LANE)
 		lanes_note_overtaken(l, f.keep, now_ms);
 }
 

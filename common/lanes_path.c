@@ -36,7 +36,7 @@ static uint64_t due_at(const struct lanes *l, const struct slot *s)
 	uint64_t from = s->heard_ms, wait;
 
 	if (!s->busy || s->open || s->lasting ||
-	    (s->holding && !s->answered && s->due_ms == 0))
+	    (s->hold_ms > 0 && !s->answered && s->due_ms == 0))
 		return UINT64_MAX;
 	wait = lanes_patience(l) << l->doubt_shift;
 	if (s->due_ms > from)
@@ -132,7 +132,7 @@ void lanes_note_overtaken(struct lanes *l, unsigned keep, uint64_t now_ms)
 		for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
 			struct slot *s = &l->slot[i];
 
-			if (!s->busy || !s->holding || s->answered ||
+			if (!s->busy || s->hold_ms == 0 || s->answered ||
 			    s->due_ms > 0)
 				continue;
 			held++;

@@ -313,7 +313,7 @@ const struct conf_setting settings_table[] = {
 	GATEWAY("linger", false, set_linger, "TIME",
 	    "keep a silent session this long (15min)"),
 	GATEWAY("hold_max", false, set_hold_max, "TIME",
-	    "hold no request for longer (30s)"),
+	    "hold no request for longer (45s)"),
 	GATEWAY("first_bytes_timeout", false, set_first_bytes, "TIME",
 	    "wait for a stream's first packet (60s)"),
 	GATEWAY("drain_timeout", false, set_drain, "TIME",

@@ -624,6 +624,14 @@ static void test_a_held_request_is_replaced_in_time(void)
 	teardown();
 }
 
+static uint32_t hold_ms(void)
+{
+	struct lanes_stats stats;
+
+	lanes_get_stats(lanes, &stats);
+	return stats.hold_ms;
+}
+
 static void test_silence_is_given_up(void)
 {
 	unsigned before, silent;
@@ -634,7 +642,7 @@ static void test_silence_is_given_up(void)
 	settle();
 	CU_ASSERT_EQUAL(open_calls(), 1);
 	before = cancels;
-	pass(cfg.hold_ms + cfg.silence_ms - cfg.quiet_ms - 1);
+	pass(hold_ms() + cfg.silence_ms - cfg.quiet_ms - 1);
 	CU_ASSERT_EQUAL(cancels, before);
 	silent = oldest();
 	pass(1);
@@ -881,8 +889,6 @@ static void test_a_silent_hello_is_repeated_with_growing_patience(void)
 
 static void test_a_short_hold_is_learned(void)
 {
-	struct lanes_stats stats;
-
 	setup();
 	settle();
 	for (int i = 0; i < 4; i++) {
@@ -892,9 +898,54 @@ static void test_a_short_hold_is_learned(void)
 		fail(oldest(), LANES_STATUS, 504);
 		settle();
 	}
-	lanes_get_stats(lanes, &stats);
-	CU_ASSERT_TRUE(stats.hold_ms < 8000);
+	CU_ASSERT_TRUE(hold_ms() < 8000);
 	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+static void rest(unsigned seconds)
+{
+	for (unsigned i = 0; i < 10 * seconds; i++) {
+		now_ms += 100;
+		settle();
+	}
+}
+
+static void test_a_path_that_lets_requests_wait_is_asked_less(void)
+{
+	unsigned before;
+
+	setup();
+	settle();
+	CU_ASSERT_EQUAL(hold_ms(), 25000);
+	rest(200);
+	CU_ASSERT_EQUAL(hold_ms(), cfg.hold_ms);
+	before = posts;
+	rest(10 * 44);
+	CU_ASSERT_EQUAL(posts, before + 10);
+	lanes_network_changed(lanes, now_ms);
+	CU_ASSERT_EQUAL(hold_ms(), 25000);
+	teardown();
+}
+
+static void test_a_long_hold_is_not_asked_of_a_path_that_cut_it(void)
+{
+	setup();
+	settle();
+	rest(120);
+	CU_ASSERT_TRUE(hold_ms() > 31000);
+	(void)pass_until_more(&posts, cfg.hold_ms);
+	settle();
+	for (int i = 0; i < 2; i++) {		/* after 30 s, both times */
+		pass(30000);
+		fail(oldest(), LANES_FAILED, 0);
+		settle();
+	}
+	CU_ASSERT_EQUAL(hold_ms(), 24000);
+	rest(30);
+	CU_ASSERT_EQUAL(hold_ms(), 24000);	/* one that passed is not enough */
+	rest(60);
+	CU_ASSERT_EQUAL(hold_ms(), 30000);
 	teardown();
 }
 
@@ -1011,6 +1062,10 @@ int main(void)
 		{ "a slow server is not asked twice for ever",
 		    test_a_slow_server_is_not_asked_twice_for_ever },
 		{ "a short hold is learned", test_a_short_hold_is_learned },
+		{ "a path that lets requests wait is asked less",
+		    test_a_path_that_lets_requests_wait_is_asked_less },
+		{ "a long hold is not asked of a path that cut it",
+		    test_a_long_hold_is_not_asked_of_a_path_that_cut_it },
 		{ "keys are renewed in passing",
 		    test_keys_are_renewed_in_passing },
 		{ "a 404 from before the last hello asks for no other",

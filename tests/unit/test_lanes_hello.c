@@ -243,6 +243,14 @@ static void test_no_request_is_held_for_longer_than_the_gateway_holds(void)
 	answer(HELLO_CREATED, 9000);
 	lanes_get_stats(lanes, &st);
 	CU_ASSERT_EQUAL(st.hold_ms, 9000);
+	run_after(cfg.rekey_ms);
+	answer(HELLO_RESUMED, 0);
+	lanes_get_stats(lanes, &st);
+	CU_ASSERT_EQUAL(st.hold_ms, 1000);	/* not asked again and again */
+	run_after(cfg.rekey_ms);
+	answer(HELLO_RESUMED, 30000);
+	lanes_get_stats(lanes, &st);
+	CU_ASSERT_EQUAL(st.hold_ms, 1000);	/* it has to be learned anew */
 	teardown();
 }
 
