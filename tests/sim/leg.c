@@ -26,6 +26,8 @@ struct leg {
 	bool repeated;			/* and it still has */
 	bool stalled, pulling;
 	size_t pulled;
+	uint64_t made_ms;		/* when it left for the gateway */
+	uint64_t fed_ms;		/* when the gateway last got some of it */
 	uint64_t active_ms;		/* when a byte last moved */
 };
 
@@ -48,6 +50,7 @@ struct leg *leg_new(struct net *n, struct net_call *call,
 	l->call = call;
 	l->body = net_blob_ref(body);
 	l->plan = *plan;
+	l->made_ms = n->events->now_ms;
 	events_at(n->events, plan->begin_ms, on_begin, l);
 	return l;
 }
@@ -147,6 +150,11 @@ static void on_begin(void *ctx)
 
 	if (l->stalled)
 		return;
+	if (l->made_ms >= n->quiet_from_ms &&
+	    n->events->now_ms < n->quiet_until_ms) {
+		events_at(n->events, n->quiet_until_ms, on_begin, l);
+		return;
+	}
 	if (n->gate == NULL) {
 		if (l->call != NULL)
 			net_call_end(l->call, LANES_STATUS, 502);
@@ -209,8 +217,9 @@ static void on_whole(struct leg *l)
 		trace_fail(n->trace, "nonsense is not refused");
 	if (intact && !had) {
 		l->body->taken_by = n->session_serial;
-		if (!l->body->hello)	/* which anyone could repeat */
-			n->last_taken_ms = n->events->now_ms;
+		/* Anyone could repeat a hello; and an end is no record. */
+		if (!l->body->hello && l->fed_ms > n->last_taken_ms)
+			n->last_taken_ms = l->fed_ms;
 	}
 	if (had || l->body->hello) {
 		l->repeated = had && !l->body->hello;
@@ -266,6 +275,8 @@ static void on_feed(void *ctx)
 		    net_gate_now(n));
 	}
 	l->fed += part;
+	if (part > 0)
+		l->fed_ms = n->events->now_ms;
 	if (gate_exchange_state(l->gx) == GATE_REFUSED) {
 		refuse(l);
 	} else if (l->fed < end) {

@@ -54,12 +54,14 @@ struct net {
 	struct lanes *lanes;
 	struct gate *gate;		/* NULL while it is down */
 	uint64_t gate_skew_ms;		/* its clock shows that much more */
+	/* Before an upgrade: requests made from then on wait until then. */
+	uint64_t quiet_from_ms, quiet_until_ms;
 	uint64_t session_serial;	/* of the gateway's session; 0: none */
 	/* Read by the owner. */
 	bool lanes_touched, gate_touched;
 	uint64_t posts, failures;	/* exchanges begun; badly ended */
 	unsigned open_calls, open_legs;
-	uint64_t last_taken_ms;		/* when a request last came in whole */
+	uint64_t last_taken_ms;		/* last byte of a whole request */
 	/* Private. */
 	struct rng rng;
 	struct net_link up, down;

@@ -100,10 +100,17 @@ static void on_let_go(void *ctx)
 
 void world_upgrade_gate(struct world *w, bool in_vain)
 {
+	uint64_t wait_ms;
+
 	if (w->gate == NULL || w->letting_go == w->gate)
 		return;
+	wait_ms = rng_below(&w->rng, LET_GO_MS);
 	w->in_vain = in_vain;
 	w->letting_go = w->gate;
 	gate_let_go(w->gate, true);
-	events_after(&w->events, rng_below(&w->rng, LET_GO_MS), on_let_go, w);
+	for (struct world *c = w; c != NULL; c = c->next) {
+		c->net.quiet_from_ms = w->events.now_ms;
+		c->net.quiet_until_ms = w->events.now_ms + wait_ms;
+	}
+	events_after(&w->events, wait_ms, on_let_go, w);
 }
