@@ -1128,6 +1128,23 @@ static void greet_and_open(void)
 	(void)open_stream();
 }
 
+/* One that lasts, and is known to get through. */
+static void setup_lasting(struct request *r)
+{
+	greet_and_open();
+	last(r, 2);
+	acknowledge();
+}
+
+/* It was one that began to wait at that time, and waits no longer. */
+static void teardown_lasting(struct request *r, uint64_t begun, bool done)
+{
+	CU_ASSERT_TRUE(done);
+	CU_ASSERT_TRUE(now_ms - begun <= LAST_MS + LAST_MS / 5);
+	finish(r);
+	teardown();
+}
+
 static void test_a_response_lasts_once_it_has_shown_that_it_can(void)
 {
 	struct request held, r;
@@ -1167,9 +1184,7 @@ static void test_what_lasts_ends_when_it_is_not_acknowledged(void)
 	uint64_t begun;
 	bool done;
 
-	greet_and_open();
-	last(&r, 2);
-	acknowledge();
+	setup_lasting(&r);
 	begun = now_ms;
 	do {
 		now_ms += LAST_MS / 10;
@@ -1178,10 +1193,7 @@ static void test_what_lasts_ends_when_it_is_not_acknowledged(void)
 		if (!done)
 			(void)pull(&r, &done);
 	} while (!done && now_ms - begun < 10 * LAST_MS);
-	CU_ASSERT_TRUE(done);
-	CU_ASSERT_TRUE(now_ms - begun <= LAST_MS + LAST_MS / 5);
-	finish(&r);
-	teardown();
+	teardown_lasting(&r, begun, done);
 }
 
 static void test_what_lasts_ends_when_there_is_nothing_to_say(void)
@@ -1189,9 +1201,7 @@ static void test_what_lasts_ends_when_there_is_nothing_to_say(void)
 	struct request r;
 	bool done;
 
-	greet_and_open();
-	last(&r, 2);
-	acknowledge();
+	setup_lasting(&r);
 	now_ms += LAST_MS - 1;
 	CU_ASSERT_EQUAL(pull(&r, &done), 0);
 	now_ms += 1;
@@ -1208,9 +1218,7 @@ static void test_what_lasts_ends_when_others_say_all(void)
 	uint64_t begun;
 	bool done;
 
-	greet_and_open();
-	last(&r, 2);
-	acknowledge();
+	setup_lasting(&r);
 	begun = now_ms;
 	do {
 		now_ms += LAST_MS / 10;
@@ -1219,10 +1227,7 @@ static void test_what_lasts_ends_when_others_say_all(void)
 		acknowledge();
 		(void)pull(&r, &done);
 	} while (!done && now_ms - begun < 5 * LAST_MS);
-	CU_ASSERT_TRUE(done);
-	CU_ASSERT_TRUE(now_ms - begun <= LAST_MS + LAST_MS / 5);
-	finish(&r);
-	teardown();
+	teardown_lasting(&r, begun, done);
 }
 
 static void test_of_two_that_last_the_newer_takes_over(void)
@@ -1230,9 +1235,7 @@ static void test_of_two_that_last_the_newer_takes_over(void)
 	struct request one, two;
 	bool done;
 
-	greet_and_open();
-	last(&one, 2);
-	acknowledge();
+	setup_lasting(&one);
 	ask(&two, 3, SESSION_LASTING + LAST_MS, 1);
 	CU_ASSERT_TRUE(pull(&one, &done) > 0);
 	CU_ASSERT_TRUE(done);
@@ -1251,9 +1254,7 @@ static void test_the_end_of_a_session_goes_by_what_lasts(void)
 	struct request r;
 	bool done;
 
-	greet_and_open();
-	last(&r, 2);
-	acknowledge();
+	setup_lasting(&r);
 	CU_ASSERT_EQUAL(gate_close_all(gate, SESSION_SHUTDOWN, "down"), 1);
 	CU_ASSERT_TRUE(pull(&r, &done) > 0);
 	CU_ASSERT_TRUE(done);

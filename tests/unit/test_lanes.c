@@ -239,6 +239,14 @@ static void pass(uint64_t ms)
 	lanes_run(lanes, now_ms);
 }
 
+static void rest(unsigned seconds)
+{
+	for (unsigned i = 0; i < 10 * seconds; i++) {
+		now_ms += 100;
+		settle();
+	}
+}
+
 static void setup(void)
 {
 	static struct noise_keys keys, device;
@@ -598,10 +606,7 @@ static void test_a_burst_leaves_one_request_held(void)
 			lanes_run(lanes, now_ms);
 		}
 	settle();
-	for (int i = 0; i < 50; i++) {
-		now_ms += 100;
-		settle();
-	}
+	rest(5);
 	CU_ASSERT_EQUAL(open_calls(), 1);
 	teardown();
 }
@@ -901,14 +906,6 @@ static void test_a_short_hold_is_learned(void)
 	CU_ASSERT_TRUE(hold_ms() < 8000);
 	CU_ASSERT_EQUAL(state, LANES_UP);
 	teardown();
-}
-
-static void rest(unsigned seconds)
-{
-	for (unsigned i = 0; i < 10 * seconds; i++) {
-		now_ms += 100;
-		settle();
-	}
 }
 
 static void test_a_path_that_lets_requests_wait_is_asked_less(void)
