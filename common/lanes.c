@@ -160,11 +160,19 @@ static uint64_t give_up_at(const struct lanes *l, const struct slot *s)
 	return s->heard_ms + wait;
 }
 
+/*
+ * Nothing more is to be had of what is silent, or has brought what does not
+ * open: what was in that is sent again as soon as its lane goes on.
+ */
 static void give_up(struct lanes *l, uint64_t now_ms)
 {
 	for (unsigned i = 0; i < LANES_SLOTS; i++) {
 		struct slot *s = &l->slot[i];
 
+		if (s->busy && s->bad && i != LANES_HELLO) {
+			l->ops->cancel(l->ctx, i);
+			lanes_on_end(l, i, LANES_DONE, 200, "", now_ms);
+		}
 		if (!s->busy || now_ms < give_up_at(l, s))
 			continue;
 		if (i == LANES_HELLO &&

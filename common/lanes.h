@@ -21,7 +21,7 @@
 #define LANES_GHOSTS 4u			/* exchanges that were hedged */
 #define LANES_SLOTS (SESSION_LANES + 1u + LANES_GHOSTS)
 #define LANES_PATHS 9u		/* two for what is small, six for bulk, and one
-				   for what stays open on HTTP/1.1 */
+				   for bodies that stay open */
 
 enum lanes_state {
 	LANES_DOWN,		/* no session, or the last attempts failed */

@@ -122,13 +122,11 @@ void lanes_on_body(struct lanes *l, unsigned slot, const uint8_t *data,
 	lanes_heard(l, s, now_ms);
 	if (slot != LANES_HELLO)
 		note_answer(l, slot, len, now_ms);
+	l->ops->on_wake(l->ctx);	/* an ACK may be due */
 	if (s->part == NULL && (s->part = malloc(RECORD_MAX)) == NULL) {
 		s->bad = true;
-		return;
-	}
-	if (slot != LANES_HELLO) {
+	} else if (slot != LANES_HELLO) {
 		take_records(l, slot, data, len, now_ms);
-		l->ops->on_wake(l->ctx);	/* an ACK may be due */
 	} else if (len <= HELLO_MAX - s->part_len) {
 		memcpy(s->part + s->part_len, data, len);
 		s->part_len += len;

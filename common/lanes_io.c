@@ -106,8 +106,12 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 
 	if (slot == LANES_HELLO)
 		return 0;
-	/* It would take a connection away that is warm. */
-	if ((s->open || s->lasting) && !l->http2)
+	/*
+	 * On HTTP/1.1 it would take a connection away that is warm. And where
+	 * a body without length ends on HTTP/2 while another response waits to
+	 * be read, libcurl before 8.1 loses a piece of that.
+	 */
+	if (s->open || (s->lasting && !l->http2))
 		return PATH_OPEN;
 	if (slot < SESSION_BULK_LANE && !s->bulk)
 		return choose_quick_path(l, s, now_ms);

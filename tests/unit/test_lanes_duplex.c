@@ -35,9 +35,10 @@ static struct call {
 	struct gate_exchange *x;
 	bool whole;
 } call[LANES_SLOTS];
-static unsigned posts, fresh_posts, moves, opens, opens_h1;
+static unsigned posts, fresh_posts, moves, opens, opens_apart;
 static size_t longest, unsent_bytes;
 static bool keeps_up, keeps_down;
+static bool spoils;		/* the next piece of a response */
 
 /* ---- gateway ---------------------------------------------------------- */
 
@@ -133,7 +134,7 @@ static void open_body(void *ctx, unsigned slot, const uint8_t *body,
 	call[slot].goes_on = true;
 	opens++;
 	if (path == LANES_PATHS - 1)
-		opens_h1++;
+		opens_apart++;
 }
 
 static void append(void *ctx, unsigned slot, const uint8_t *data, size_t len)
@@ -239,6 +240,10 @@ static bool answer(unsigned slot)
 
 	while (c->whole && gate_exchange_state(c->x) == GATE_READY && !done) {
 		n = gate_exchange_pull(c->x, out, sizeof(out), &done, now_ms);
+		if (spoils && n > 0) {
+			out[n - 1] ^= 1;
+			spoils = false;
+		}
 		if (keeps_down && n > 0)
 			keep(c, out, n);
 		else if (n > 0)
@@ -325,9 +330,9 @@ static void setup(void)
 		have_keys = true;
 	}
 	now_ms = 100000;
-	posts = moves = opens = opens_h1 = answers = answer_bytes = 0;
+	posts = moves = opens = opens_apart = answers = answer_bytes = 0;
 	longest = unsent_bytes = fresh_posts = 0;
-	keeps_up = keeps_down = false;
+	keeps_up = keeps_down = spoils = false;
 	memset(call, 0, sizeof(call));
 	gate_defaults(&gate_cfg);
 	gate_cfg.keys = keys;
@@ -648,15 +653,34 @@ static void test_a_path_that_refuses_it_is_left_in_peace(void)
 	teardown();
 }
 
-static void test_on_http1_it_takes_no_warm_connection(void)
+static void test_a_body_that_goes_on_has_a_connection_of_its_own(void)
+{
+	for (unsigned http2 = 0; http2 < 2; http2++) {
+		setup();
+		start();
+		lanes_set_http2(lanes, http2 == 1);
+		ask_often(cfg.duplex_after + 5);
+		CU_ASSERT_TRUE(is_duplex());
+		CU_ASSERT_EQUAL(opens, 1);
+		CU_ASSERT_EQUAL(opens_apart, 1);
+		teardown();
+	}
+}
+
+/* It would go on with what cannot be read for as long as it lasts. */
+static void test_a_response_that_does_not_open_is_given_up(void)
 {
 	setup();
 	start();
-	lanes_set_http2(lanes, false);
 	ask_often(cfg.duplex_after + 5);
-	CU_ASSERT_TRUE(is_duplex());
-	CU_ASSERT_EQUAL(opens, 1);
-	CU_ASSERT_EQUAL(opens_h1, 1);
+	CU_ASSERT_TRUE_FATAL(is_duplex());
+	answers = 0;
+	spoils = true;
+	ask();
+	CU_ASSERT_FALSE(spoils);
+	CU_ASSERT_FALSE(is_duplex());
+	pass(RTT_MS);
+	CU_ASSERT_EQUAL(answers, 1);
 	teardown();
 }
 
@@ -691,8 +715,10 @@ int main(void)
 		{ "a failure ends it", test_a_failure_ends_it },
 		{ "a path that refuses it is left in peace",
 		    test_a_path_that_refuses_it_is_left_in_peace },
-		{ "on HTTP/1.1 it takes no warm connection",
-		    test_on_http1_it_takes_no_warm_connection },
+		{ "a body that goes on has a connection of its own",
+		    test_a_body_that_goes_on_has_a_connection_of_its_own },
+		{ "a response that does not open is given up",
+		    test_a_response_that_does_not_open_is_given_up },
 		{ NULL, NULL }
 	};
 
