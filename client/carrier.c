@@ -352,6 +352,13 @@ size_t carrier_unsent(const struct carrier *c, unsigned slot)
 	return carrier_body_left(&c->by_number[slot]->stream);
 }
 
+uint64_t carrier_arrived(const struct carrier *c, unsigned slot)
+{
+	const struct slot *s = c->by_number[slot];
+
+	return s->pool == NULL ? UINT64_MAX : carrier_pool_arrived_ms(s->pool);
+}
+
 void carrier_move(struct carrier *c, unsigned from, unsigned to)
 {
 	struct slot *s = c->by_number[from], *other = c->by_number[to];

@@ -106,6 +106,13 @@ void carrier_append(struct carrier *c, unsigned slot, const uint8_t *data,
 void carrier_finish(struct carrier *c, unsigned slot);
 size_t carrier_unsent(const struct carrier *c, unsigned slot);
 
+/*
+ * So many milliseconds ago bytes came by the path of what is under way in the
+ * slot, on any of its connections and even if they cannot be decrypted yet;
+ * UINT64_MAX: not known.
+ */
+uint64_t carrier_arrived(const struct carrier *c, unsigned slot);
+
 /* What is under way in slot `from` goes on in slot `to`, which is free. */
 void carrier_move(struct carrier *c, unsigned from, unsigned to);
 

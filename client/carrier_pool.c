@@ -431,3 +431,23 @@ unsigned carrier_pool_transfers(const struct carrier_pool *p)
 {
 	return p->transfers;
 }
+
+uint64_t carrier_pool_arrived_ms(const struct carrier_pool *p)
+{
+	uint64_t least = UINT64_MAX;
+#ifdef TCP_INFO
+	const struct watch *w;
+
+	LIST_FOREACH(w, &p->watches, link) {
+		struct tcp_info info;
+		socklen_t len = sizeof(info);
+
+		if (getsockopt(w->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+		    info.tcpi_last_data_recv < least)
+			least = info.tcpi_last_data_recv;
+	}
+#else
+	(void)p;
+#endif
+	return least;
+}

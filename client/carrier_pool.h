@@ -56,6 +56,12 @@ void carrier_pool_run(struct carrier_pool *p);
 /* Is libcurl, or on_done, running on behalf of this pool? */
 bool carrier_pool_is_calling(const struct carrier_pool *p);
 
+/*
+ * So many milliseconds ago bytes came on one of its connections (Linux:
+ * TCP_INFO, tcpi_last_data_recv), or UINT64_MAX.
+ */
+uint64_t carrier_pool_arrived_ms(const struct carrier_pool *p);
+
 unsigned carrier_pool_transfers(const struct carrier_pool *p);
 
 #endif

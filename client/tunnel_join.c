@@ -84,6 +84,13 @@ static size_t on_unsent(void *ctx, unsigned slot)
 	return carrier_unsent(t->carrier, slot);
 }
 
+static uint64_t on_arrived(void *ctx, unsigned slot)
+{
+	struct tunnel *t = ctx;
+
+	return carrier_arrived(t->carrier, slot);
+}
+
 static void on_move(void *ctx, unsigned from, unsigned to)
 {
 	struct tunnel *t = ctx;
@@ -208,6 +215,7 @@ const struct lanes_ops tunnel_lanes_ops = {
 	.append = on_append,
 	.finish = on_finish,
 	.unsent = on_unsent,
+	.arrived = on_arrived,
 	.move = on_move,
 	.cancel = on_cancel,
 	.on_state = on_state,

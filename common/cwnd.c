@@ -12,8 +12,12 @@
 #define DELAY_SHARE 6u
 #define CALM_BYTES (2 * CWND_MIN)	/* hardly anything */
 #define CALM_LIFE_MS 60000u
-/* Without a path's limit the window follows the rate, this far above it. */
+/*
+ * Without a path's limit the window follows the rate, this far above it; at
+ * first, when what comes after a lost packet can pass for a rate, less far.
+ */
 #define RATE_GAIN 4u
+#define START_GAIN 3u
 #define RATE_WINDOW_MIN CWND_FIRST
 #define RATE_DECAY 16u		/* each probe forgets that part of it */
 #define RTT_FLOOR_MS 4u
@@ -128,7 +132,8 @@ static void note_rate(struct cwnd *c, uint64_t now_ms)
 static uint64_t ceiling(const struct cwnd *c)
 {
 	uint64_t rtt = c->rtt_ms > RTT_FLOOR_MS ? c->rtt_ms : RTT_FLOOR_MS;
-	uint64_t n = RATE_GAIN * c->rate / 1000 * rtt;
+	unsigned gain = c->starting ? START_GAIN : RATE_GAIN;
+	uint64_t n = gain * c->rate / 1000 * rtt;
 
 	return n > RATE_WINDOW_MIN ? n : RATE_WINDOW_MIN;
 }

@@ -11,8 +11,10 @@
 /* Is it known that the path hands it on as it comes? */
 static bool streams(struct gate_exchange *x)
 {
-	if (!x->streams && x->sent > 0 && gate_is_shown(x))
+	if (!x->streams && x->sent > 0 && gate_is_shown(x)) {
 		x->streams = true;
+		x->gs->shown_ms = x->g->now_ms;
+	}
 	return x->streams;
 }
 
@@ -64,6 +66,8 @@ static void wait(struct gate_exchange *x, uint64_t now_ms)
 		x->hold_until_ms = now_ms + x->hold_ms;
 	x->oldest = oldest;
 	x->state = GATE_WAITING;
+	if (session_backlog(x->gs->session) > 0)	/* bulk, for others */
+		gate_session_dirty(x->gs);
 	gate_due_at(x, x->hold_until_ms);
 }
 

@@ -140,6 +140,7 @@ static void learn(struct gate_session *gs)
 		if (!x->pours || !x->begun || !gate_is_shown(x))
 			continue;
 		gs->stores = false;
+		gs->shown_ms = gs->g->now_ms;
 		if (x->sent < gs->response_cap / 2)
 			continue;
 		gs->response_cap *= 2;

@@ -55,7 +55,9 @@ struct gate_session {
 	struct gate_exchange *lasting;	/* whose response goes on, or NULL */
 	unsigned pouring;	/* responses that carry bulk too */
 	uint64_t poured_ms;	/* when a lane for bulk first carried some */
-	bool stores;		/* the path keeps a response until it ends */
+	bool stores;		/* the path keeps a response until it ends: */
+	uint64_t stores_ms;	/* so it seemed then; */
+	uint64_t shown_ms;	/* and then it was seen not to */
 	struct gate_lane lane[SESSION_LANES];
 	/* The hello whose keys are not confirmed, and what was answered. */
 	uint16_t offered;

@@ -124,15 +124,18 @@ static void pour(struct gate_exchange *x)
 
 /*
  * Bulk goes by all responses that have room; when none of them waits for it,
- * as each takes what its connection lets through, by one more.
+ * as each takes what its connection lets through, by one more. The first lane
+ * for bulk begins as soon as it is there: however slow the warm connection is,
+ * it has always room for a little more.
  */
 static void pour_on(struct gate_session *gs, uint64_t now_ms)
 {
 	struct gate_exchange *x, *next;
-	bool waited = false;
+	bool waited = false, handing_over = false;
 
 	for (x = gs->exchanges; x != NULL; x = next) {
 		next = x->next;
+		handing_over |= x->pours && gate_is_for_bulk(x);
 		if (x->pours && !gate_is_for_bulk(x))
 			note_arrived(x, now_ms);
 		if (x->pours && x->state == GATE_WAITING &&
@@ -141,7 +144,7 @@ static void pour_on(struct gate_session *gs, uint64_t now_ms)
 			gate_ready(x);
 		}
 	}
-	if (waited)
+	if (waited && (handing_over || gs->bulk.head == NULL))
 		return;
 	if (gs->bulk.head != NULL)
 		pour(gs->bulk.head);

@@ -15,18 +15,24 @@
 #define BULK_GRACE_MS 10u
 /*
  * A response that has to wait for an ACK goes on when that comes. If the path
- * keeps all of it until it ends, none will come.
+ * keeps all of it until it ends, none will come. (Nor for a while, if a packet
+ * was lost; so it is tried again.)
  */
+#define STORES_MS 20000u
 #define STALL_MS 100u		/* beyond four round trips */
 #define STALL_FIRST_MS 1000u	/* while those are not known */
 
 void gate_exchange_due(struct gate_exchange *x, uint64_t now_ms)
 {
-	(void)now_ms;
+	struct gate_session *gs = x->gs;
+
 	gate_due_remove(x);
 	x->finish = true;
-	if (x->stalled && x->gs != NULL)
-		x->gs->stores = true;
+	if (x->stalled && gs != NULL && (gs->shown_ms == 0 ||
+	    now_ms - gs->shown_ms > STORES_MS)) {
+		gs->stores = true;
+		gs->stores_ms = now_ms;
+	}
 	if (x->state == GATE_WAITING)
 		gate_ready(x);
 }
@@ -155,7 +161,8 @@ static size_t pull_records(struct gate_exchange *x, uint8_t *out, size_t room,
 		x->finish = true;
 	if (!needs_ack(x))
 		x->stalled = false;
-	else if (x->begun && gs->stores)
+	else if (x->begun && gs->stores &&
+	    now_ms - gs->stores_ms <= STORES_MS)
 		x->finish = true;
 	if (!x->finish && !full && x->hold_ms > 0 &&
 	    !session_has_work(gs->session, f.take, now_ms))

@@ -17,6 +17,8 @@
 #define HOLD_FIRST_MS 25000u	/* what any path is taken to allow */
 #define RENEW_MS 1000u		/* before a hold is over, the next begins */
 #define WARM_SPARE 2u		/* connections that are open and idle */
+#define ARRIVE_MS 20u		/* and a round trip without a byte: no more come */
+#define RTT_UNKNOWN_MS 100u
 #define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
 
 void lanes_defaults(struct lanes_config *c)
@@ -367,8 +369,50 @@ static void park(struct lanes *l, uint64_t now_ms)
 /* When a question has waited for longer than the path and Domino explain. */
 static uint64_t hedge_at(const struct lanes *l)
 {
-	return l->hedge_tokens < HEDGE_COST ? UINT64_MAX :
-	    session_overdue_at(l->session);
+	uint64_t at = session_overdue_at(l->session);
+
+	if (l->hedge_tokens < HEDGE_COST)
+		return UINT64_MAX;
+	return at > l->hedge_ms ? at : l->hedge_ms;
+}
+
+/* Of those held for what is small, the one that is answered next. */
+static unsigned oldest_held(const struct lanes *l)
+{
+	unsigned oldest = SESSION_LANES;
+
+	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
+		const struct slot *s = &l->slot[i];
+
+		if (s->busy && s->hold_ms > 0 && !s->answered &&
+		    (oldest == SESSION_LANES ||
+		    s->start_ms < l->slot[oldest].start_ms))
+			oldest = i;
+	}
+	return oldest;
+}
+
+/*
+ * A long answer needs several round trips on a connection in slow start, before
+ * any of it can be read. (On HTTP/1.1 others may be arriving by the same path,
+ * on connections of their own.)
+ */
+static bool is_arriving(struct lanes *l, uint64_t now_ms)
+{
+	bool duplex = l->duplex.state == DUPLEX_ON;
+	unsigned slot = duplex ? l->duplex.down : oldest_held(l);
+	uint64_t rtt = session_rtt_ms(l->session), ago;
+
+	if (l->ops->arrived == NULL || slot == SESSION_LANES ||
+	    (!duplex && !l->http2))
+		return false;
+	if (rtt == UINT64_MAX)
+		rtt = RTT_UNKNOWN_MS;
+	ago = l->ops->arrived(l->ctx, slot);
+	if (ago >= rtt + ARRIVE_MS)
+		return false;
+	l->hedge_ms = now_ms + rtt + ARRIVE_MS - ago;
+	return true;
 }
 
 /*
@@ -377,22 +421,19 @@ static uint64_t hedge_at(const struct lanes *l)
  */
 static void hedge(struct lanes *l, uint64_t now_ms)
 {
-	unsigned question = SESSION_LANES, oldest = SESSION_LANES;
+	unsigned question = SESSION_LANES, oldest;
 	uint64_t asked_ms;
 
-	if (now_ms < hedge_at(l))
+	if (now_ms < hedge_at(l) || is_arriving(l, now_ms))
 		return;
 	asked_ms = session_give_patience(l->session);
 	lanes_duplex_hedge(l, now_ms);
+	oldest = oldest_held(l);
 	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
 		struct slot *s = &l->slot[i];
 
-		if (!s->busy || s->hold_ms == 0 || s->answered)
-			continue;
-		if (oldest == SESSION_LANES ||
-		    s->start_ms < l->slot[oldest].start_ms)
-			oldest = i;
-		if (s->asked && s->start_ms >= asked_ms &&
+		if (s->busy && s->hold_ms > 0 && !s->answered &&
+		    s->asked && s->start_ms >= asked_ms &&
 		    (question == SESSION_LANES ||
 		    s->start_ms < l->slot[question].start_ms))
 			question = i;

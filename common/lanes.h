@@ -77,6 +77,12 @@ struct lanes_ops {
 	    size_t len);
 	void (*finish)(void *ctx, unsigned slot);
 	size_t (*unsent)(void *ctx, unsigned slot);
+	/*
+	 * So many milliseconds ago something came by the path of this slot's
+	 * exchange, even if it cannot be read yet, being a part of what is to
+	 * be decrypted as a whole; UINT64_MAX: not known. May be NULL.
+	 */
+	uint64_t (*arrived)(void *ctx, unsigned slot);
 };
 
 struct lanes_config {

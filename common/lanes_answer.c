@@ -19,6 +19,15 @@
 /* ---- the response ----------------------------------------------------- */
 
 /* Bulk is coming in; more exchanges are parked for it. */
+static void note_bulk(struct lanes *l, const struct slot *s, uint64_t len,
+    uint64_t now_ms)
+{
+	if (now_ms - l->poured_ms > LANES_POUR_MS)
+		l->poured = s->answer_bytes;
+	l->poured += len;
+	l->poured_ms = now_ms;
+}
+
 static void note_answer(struct lanes *l, unsigned lane, size_t len,
     uint64_t now_ms)
 {
@@ -29,10 +38,7 @@ static void note_answer(struct lanes *l, unsigned lane, size_t len,
 		return;
 	if (s->answer_bytes <= LANES_BULK_ANSWER && lane < SESSION_BULK_LANE)
 		return;
-	if (now_ms - l->poured_ms > LANES_POUR_MS)
-		l->poured = s->answer_bytes;
-	l->poured += len;
-	l->poured_ms = now_ms;
+	note_bulk(l, s, len, now_ms);
 	if (len > CHECK_BYTES)
 		l->bulk_ms = now_ms;
 }
@@ -60,6 +66,10 @@ static void take_record(struct lanes *l, unsigned lane, const uint8_t *record,
 	if (keep < l->keep)
 		l->trim = true;
 	l->keep = keep;
+	/* It comes in short responses, for one reason or another. */
+	if (seen.backlog > LANES_BULK_ANSWER &&
+	    s->answer_bytes <= LANES_BULK_ANSWER)
+		note_bulk(l, s, s->answer_bytes, now_ms);
 }
 
 /* Gather the rest of a record that came in pieces. Returns bytes used. */

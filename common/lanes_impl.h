@@ -36,6 +36,7 @@ struct slot {
 	unsigned path;		/* by which it went */
 	uint32_t hold_ms;	/* asked to be held so long; 0: not at all */
 	bool asked;		/* a question went along */
+	bool hedges;		/* the next one repeats another: elsewhere */
 	bool open;		/* its body goes on */
 	bool streamed;		/* or did at first */
 	bool lasting;		/* its response does */
@@ -107,6 +108,7 @@ struct lanes {
 	} path[LANES_PATHS];
 	unsigned hedge_tokens;
 	uint64_t hedged_ms;		/* when one was last needed; 0: never */
+	uint64_t hedge_ms;		/* not before */
 	unsigned opened;		/* connections: so many were busy at once */
 	uint64_t opened_ms;		/* when that was */
 	bool trim;			/* the last request asked for one more held */

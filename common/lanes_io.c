@@ -18,6 +18,7 @@
 #define WARM_BODIES 2u		/* of bulk by the path for what is small */
 #define CONNECT_MS 1000u	/* for one exchange to open a connection */
 #define FAR_BYTES 262144u	/* bulk worth several connections */
+#define ACK_BODY 4096u		/* in less there is nothing worth one */
 
 int lanes_body(struct slot *s, size_t len)
 {
@@ -71,16 +72,19 @@ unsigned lanes_busy(const struct lanes *l)
 
 /*
  * Where a packet may be lost, two connections on HTTP/2 take turns, so that
- * there is always a second one that is warm. (On HTTP/1.1 each exchange has
- * its own.)
+ * there is always a second one that is warm; only what is hedged opens it. (On
+ * HTTP/1.1 each exchange has its own.)
  */
 static unsigned choose_quick_path(const struct lanes *l, const struct slot *s,
     uint64_t now_ms)
 {
+	unsigned other = (s->path + 1) % PATHS_QUICK;
+
 	if (!l->http2 || l->hedged_ms == 0 ||
 	    now_ms - l->hedged_ms > HEDGED_MS)
 		return 0;
-	return (s->path + 1) % PATHS_QUICK;
+	return s->hedges ||
+	    now_ms - l->path[other].ready_ms < CONNECTION_LIFE_MS ? other : 0;
 }
 
 /* Bodies of bulk that are under way by the path for what is small. */
@@ -117,6 +121,8 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 		return choose_quick_path(l, s, now_ms);
 	if (s->hold_ms > 0 || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
 		return p;
+	if (s->body_len < ACK_BODY)
+		return 0;
 	if (now_ms - l->path[p].tried_ms < CONNECT_MS &&
 	    bulk_on_warm_path(l) < WARM_BODIES)
 		return 0;
@@ -139,6 +145,7 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 	s->probe = l->rounds > 0;
 	s->streamed = s->open;
 	s->answered = s->ended = s->bad = s->restart = s->warming = false;
+	s->hedges = false;
 	s->due_ms = 0;
 	s->answer_bytes = 0;
 	s->records = 0;
@@ -288,6 +295,8 @@ void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms)
 	ghost->due_ms = now_ms;
 	ghost->lasting = false;
 	l->ops->move(l->ctx, lane, to);
-	*s = (struct slot){ .exchange = ghost->exchange, .path = ghost->path };
+	*s = (struct slot){
+		.exchange = ghost->exchange, .path = ghost->path, .hedges = true
+	};
 	lanes_start(l, lane, TAKE_ALL, true, now_ms);
 }

@@ -1076,6 +1076,40 @@ static void test_a_path_that_keeps_responses_gets_short_ones(void)
 	CU_ASSERT_TRUE(store(&r, out, sizeof(out), &done) > 0);
 	CU_ASSERT_TRUE(done);		/* now it is known */
 	finish(&r);
+	now_ms += 25000;		/* but may have been a lost packet */
+	ask(&r, 2, 25000, 1);
+	CU_ASSERT_TRUE(store(&r, out, sizeof(out), &done) > 0);
+	CU_ASSERT_FALSE(done);
+	finish(&r);
+	teardown();
+}
+
+/* However slow the warm connection is, it has always room for some. */
+static void test_bulk_goes_over_to_its_lanes(void)
+{
+	static uint8_t data[3 * STREAM_BULK_BYTES], out[2 * sizeof(data)];
+	struct session_seen seen;
+	struct request warm, bulk;
+	bool done;
+	size_t n;
+
+	setup();
+	client_window = sizeof(data);
+	greet(1);
+	answer_ping();
+	(void)open_stream();
+	CU_ASSERT_EQUAL(stream_write(accepted, data, sizeof(data)),
+	    sizeof(data));
+	ask(&warm, 0, 25000, 1);
+	n = store(&warm, out, sizeof(out), &done);
+	CU_ASSERT_FALSE(done);
+	take_records(out, n, &seen);
+	ask(&bulk, SESSION_BULK_LANE, 25000, 1);
+	gate_run(gate, now_ms);
+	CU_ASSERT_EQUAL(gate_exchange_state(warm.x), GATE_READY);
+	CU_ASSERT_EQUAL(gate_exchange_state(bulk.x), GATE_READY);
+	finish(&warm);
+	finish(&bulk);
 	teardown();
 }
 
@@ -1365,6 +1399,7 @@ int main(void)
 		    test_a_small_answer_overtakes_a_long_one },
 		{ "a path that keeps responses gets short ones",
 		    test_a_path_that_keeps_responses_gets_short_ones },
+		{ "bulk goes over to its lanes", test_bulk_goes_over_to_its_lanes },
 		{ "a response lasts once it has shown that it can",
 		    test_a_response_lasts_once_it_has_shown_that_it_can },
 		{ "what lasts ends when it is not acknowledged",

@@ -27,6 +27,7 @@ static struct call {
 	struct gate_exchange *x;
 } call[LANES_SLOTS];
 static unsigned posts, moves, cancels, states, silences;
+static uint64_t arrived_ms;	/* a byte came last; 0: not known */
 static enum lanes_state state;
 static char why[256];
 static uint64_t reset_code;
@@ -126,6 +127,13 @@ static void on_silence(void *ctx, uint64_t silent_ms)
 	silences++;
 }
 
+static uint64_t arrived(void *ctx, unsigned slot)
+{
+	(void)ctx;
+	CU_ASSERT_TRUE(call[slot].open);
+	return arrived_ms == 0 ? UINT64_MAX : now_ms - arrived_ms;
+}
+
 static uint32_t random_bits(void *ctx)
 {
 	(void)ctx;
@@ -133,6 +141,7 @@ static uint32_t random_bits(void *ctx)
 }
 
 static const struct lanes_ops ops = {
+	.arrived = arrived,
 	.post = post,
 	.move = move,
 	.cancel = cancel,
@@ -259,6 +268,7 @@ static void setup(void)
 	}
 	now_ms = 100000;
 	posts = moves = cancels = states = silences = 0;
+	arrived_ms = 0;
 	state = LANES_DOWN;
 	verdict = HELLO_CREATED;
 	reset_code = 0;
@@ -477,6 +487,27 @@ static void test_a_question_that_waits_for_long_is_repeated_elsewhere(void)
 	settle();
 	CU_ASSERT_EQUAL(stream_peek(st, &p), 6);
 	CU_ASSERT_EQUAL(state, LANES_UP);
+	teardown();
+}
+
+/* It may come in many pieces, of which none can be read yet. */
+static void test_an_answer_that_is_arriving_is_not_asked_for_again(void)
+{
+	struct stream *st = used_to_quick_answers();
+	const uint8_t *p;
+	size_t n;
+
+	while ((n = stream_peek(st, &p)) > 0)
+		stream_consume(st, n);
+	(void)stream_write(st, "ask", 3);
+	lanes_run(lanes, now_ms);
+	for (int i = 0; i < 20; i++) {
+		arrived_ms = now_ms;
+		pass(10);
+	}
+	CU_ASSERT_EQUAL(moves, 0);
+	pass(200);
+	CU_ASSERT_TRUE(moves > 0);
 	teardown();
 }
 
@@ -1056,6 +1087,8 @@ int main(void)
 		    test_a_new_network_begins_at_once },
 		{ "a question that waits for long is repeated elsewhere",
 		    test_a_question_that_waits_for_long_is_repeated_elsewhere },
+		{ "an answer that is arriving is not asked for again",
+		    test_an_answer_that_is_arriving_is_not_asked_for_again },
 		{ "a slow server is not asked twice for ever",
 		    test_a_slow_server_is_not_asked_twice_for_ever },
 		{ "a short hold is learned", test_a_short_hold_is_learned },
