@@ -21,6 +21,7 @@ void gate_defaults(struct gate_config *c)
 	c->linger_ms = 15 * 60 * 1000;
 	c->unconfirmed_ms = 30 * 1000;
 	c->hold_max_ms = 45 * 1000;
+	c->http2_window = 0;
 	c->response_first = 4u << 20;
 	c->response_max = 256u << 20;
 	c->response_ms = 30 * 1000;

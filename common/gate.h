@@ -78,6 +78,7 @@ struct gate_config {
 	uint64_t linger_ms;		/* 15 min */
 	uint64_t unconfirmed_ms;	/* for the first record: 30 s */
 	uint64_t hold_max_ms;		/* 45 s */
+	uint64_t http2_window;		/* told to clients; 0: not, as 64 KiB */
 	uint64_t response_first;	/* response cap at first: 4 MiB */
 	uint64_t response_max;		/* and where the path streams: 256 MiB */
 	uint64_t response_ms;		/* a response lasts at most: 30 s */

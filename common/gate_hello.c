@@ -101,6 +101,7 @@ static void answer(struct gate_exchange *x, struct gate_session *gs,
 		.max_streams = limits->max_streams,
 		.hold_max_ms = g->cfg.hold_max_ms,
 		.linger_ms = g->cfg.linger_ms,
+		.http2_window = g->cfg.http2_window,
 	};
 	struct hello_keys k = { 0 };
 	uint8_t reply[HELLO_MAX];

@@ -116,7 +116,11 @@ static int get_answer(struct wire_in *in, struct hello_answer *out)
 	    wire_get_varint(in, &out->linger_ms) != 0)
 		return ERR_PROTO;
 	out->status = (enum hello_status)status;
-	return get_agent(in, out->agent);
+	if (get_agent(in, out->agent) != 0)
+		return ERR_PROTO;
+	if (wire_get_varint(in, &out->http2_window) != 0)
+		out->http2_window = 0;
+	return 0;
 }
 
 static int put_answer(struct wire_out *out, const struct hello_answer *a)
@@ -128,9 +132,11 @@ static int put_answer(struct wire_out *out, const struct hello_answer *a)
 	    (rc = wire_put_varint(out, yes ? a->initial_window : 0)) != 0 ||
 	    (rc = wire_put_varint(out, yes ? a->max_streams : 0)) != 0 ||
 	    (rc = wire_put_varint(out, yes ? a->hold_max_ms : 0)) != 0 ||
-	    (rc = wire_put_varint(out, yes ? a->linger_ms : 0)) != 0)
+	    (rc = wire_put_varint(out, yes ? a->linger_ms : 0)) != 0 ||
+	    (rc = put_agent(out, a->agent)) != 0)
 		return rc;
-	return put_agent(out, a->agent);
+	return yes && a->http2_window > 0 ?
+	    wire_put_varint(out, a->http2_window) : 0;
 }
 
 /* Head and Noise message with what was written to payload. */

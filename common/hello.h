@@ -25,10 +25,13 @@
  *	hold max		milliseconds: no request is held for longer
  *	linger			milliseconds that a silent session lives
  *	agent length, agent	as above
+ *	HTTP/2 window		bytes of a request's body that the web server
+ *				takes on HTTP/2 before they are read; may be
+ *				missing, and is then 65536
  *
- * The numbers of an answer that refuses are 0. Bytes after the agent are for
- * later versions: a receiver ignores them, a sender of this version writes
- * none. Other values of status, a generation above 16383, a longer agent and a
+ * The numbers of an answer that refuses are 0, and the window is missing. Bytes
+ * after that, or after the agent of a hello, are for later versions: a receiver
+ * ignores them, a sender of this version writes none. Other values of status, a generation above 16383, a longer agent and a
  * payload that ends early are errors. Status 0 and 1 alone give keys.
  */
 #ifndef COMMON_HELLO_H
@@ -73,6 +76,7 @@ struct hello_answer {
 	uint64_t hold_max_ms;		/* it holds no request for longer */
 	uint64_t linger_ms;		/* a silent session lives that long */
 	char agent[HELLO_AGENT_MAX + 1];
+	uint64_t http2_window;		/* see above; 0: missing */
 };
 
 /* The keys that a handshake gave: wipe after use. */

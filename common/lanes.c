@@ -19,6 +19,9 @@
 #define WARM_SPARE 2u		/* connections that are open and idle */
 #define ARRIVE_MS 20u		/* and a round trip without a byte: no more come */
 #define RTT_UNKNOWN_MS 100u
+#define HTTP2_WINDOW 65536u	/* of a web server, RFC 9113, section 6.9.2 */
+#define HTTP2_WINDOW_MAX (1u << 30)
+#define WINDOW_SPARE 4096u	/* of it, left alone */
 #define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
 
 void lanes_defaults(struct lanes_config *c)
@@ -31,7 +34,7 @@ void lanes_defaults(struct lanes_config *c)
 	c->retry_max_ms = 1500;
 	c->rekey_ms = 3600000;
 	c->body_max = 960u << 10;
-	c->body_max_h2 = 60u << 10;
+	c->body_max_h2 = 960u << 10;
 	c->duplex_after = 20;
 	c->lanes = 24;
 	c->lanes_h2 = 96;
@@ -59,6 +62,7 @@ int lanes_new(struct lanes **out, const struct lanes_config *c,
 	l->state = LANES_DOWN;
 	l->need_hello = true;
 	l->hold_most = c->hold_ms;
+	l->http2_window = HTTP2_WINDOW;
 	hold_anew(l);
 	l->keep = 1;
 	backoff_init(&l->backoff, c->retry_min_ms, c->retry_max_ms);
@@ -100,14 +104,38 @@ int lanes_open(struct lanes *l, const char *server, struct stream **out)
 	return stream_open(l->session, server, out);
 }
 
+/*
+ * A body that does not fit into the web server's window on HTTP/2 waits for a
+ * round trip in the middle.
+ */
+static uint32_t body_most(const struct lanes *l)
+{
+	uint32_t fits = l->http2_window - WINDOW_SPARE;
+
+	if (!l->http2)
+		return l->cfg.body_max;
+	return fits < l->cfg.body_max_h2 ? fits : l->cfg.body_max_h2;
+}
+
 void lanes_set_http2(struct lanes *l, bool http2)
 {
-	uint32_t max = http2 ? l->cfg.body_max_h2 : l->cfg.body_max;
-
 	if (l->body_max != 0 && l->http2 == http2)
 		return;
 	l->http2 = http2;
-	l->body_max = max;
+	l->body_max = body_most(l);
+}
+
+void lanes_set_http2_window(struct lanes *l, uint64_t window)
+{
+	if (window < HTTP2_WINDOW)
+		window = HTTP2_WINDOW;
+	if (window > HTTP2_WINDOW_MAX)
+		window = HTTP2_WINDOW_MAX;
+	if (window == l->http2_window)
+		return;
+	l->http2_window = (uint32_t)window;
+	if (l->http2)
+		l->body_max = body_most(l);
 }
 
 unsigned lanes_usable(const struct lanes *l)

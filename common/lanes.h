@@ -97,7 +97,8 @@ struct lanes_config {
 	uint32_t retry_max_ms;		/* back-off cap: 1500 */
 	uint32_t rekey_ms;		/* a fresh handshake at least this often: 1 h */
 	uint32_t body_max;		/* request body on HTTP/1.1: 983040 */
-	uint32_t body_max_h2;		/* request body on HTTP/2: 60 KiB */
+	uint32_t body_max_h2;		/* on HTTP/2, if the web server's window
+					   has room for it: 983040 */
 	unsigned duplex_after;		/* questions in a row, before a duplex
 					   lane is tried: 20; 0: never */
 	unsigned lanes;			/* at once on HTTP/1.1: 24 */

@@ -152,6 +152,7 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 	session_peer(l->session, a->initial_window, a->max_streams);
 	session_ping(l->session);
 	limit_hold(l, a->hold_max_ms);
+	lanes_set_http2_window(l, a->http2_window);
 	return 0;
 }
 

@@ -93,6 +93,7 @@ struct lanes {
 	unsigned hello_silences;	/* hellos not answered, in a row */
 
 	bool http2;
+	uint32_t http2_window;		/* of the web server, for a body */
 	uint32_t body_max;		/* learned for this path */
 	uint32_t hold_ms, hold_most;	/* learned for this path; allowed */
 	unsigned short_holds;		/* held ones cut early, in a row */
@@ -166,6 +167,9 @@ unsigned lanes_bulk_wanted(const struct lanes *l, uint64_t now_ms);
 unsigned lanes_busy(const struct lanes *l);
 unsigned lanes_usable(const struct lanes *l);
 unsigned lanes_small(const struct lanes *l);	/* of these, not for bulk */
+
+/* What the gateway says of the web server's window; 0: nothing. */
+void lanes_set_http2_window(struct lanes *l, uint64_t window);
 
 /* When a request with this hold is to be replaced, from its start. */
 uint32_t lanes_renew_after(uint32_t hold_ms);

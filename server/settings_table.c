@@ -249,6 +249,8 @@ SETTER(set_window_pool, conf_size(value, 64 * KIB, 1024 * MIB,
     &s->gate.session.window_pool, why))
 SETTER(set_send_max, conf_size(value, 256 * KIB, 1024 * MIB,
     &s->gate.session.send_max, why))
+SETTER(set_http2_window, conf_size(value, 64 * KIB, 64 * MIB,
+    &s->gate.http2_window, why))
 SETTER(set_request_max, conf_size(value, 64 * KIB, 64 * MIB,
     &s->gate.request_max, why))
 SETTER(set_response_first, conf_size(value, 16 * KIB, 1024 * MIB,
@@ -354,6 +356,8 @@ const struct conf_setting settings_table[] = {
 	    "all windows beyond the first 64k of each (8M)"),
 	GATEWAY("send_max", false, set_send_max, "SIZE",
 	    "bytes kept for sending, per session (12M)"),
+	GATEWAY("http2_window", false, set_http2_window, "SIZE",
+	    "of a body, the web server's on HTTP/2 (64k)"),
 	GATEWAY("request_max", false, set_request_max, "SIZE",
 	    "bytes of one request (1M)"),
 	GATEWAY("response_first", false, set_response_first, "SIZE",

@@ -21,6 +21,7 @@ key_file = %(keys)s/gateway.key
 registry = %(keys)s/registry.db
 user = root
 log_level = info
+%(more)s
 [server %(server)s]
 address = %(target)s
 """
@@ -54,7 +55,7 @@ class Build:
         conf = keys / "keys.conf"
         conf.write_text(GATEWAY_CONF % {
             "listen": GATEWAY, "keys": keys, "server": SERVER,
-            "target": "127.0.0.1:1352"})
+            "target": "127.0.0.1:1352", "more": ""})
         self.key = _public_key(run([self.gateway, "keygen",
                                     keys / "gateway.key"]))
         device = _public_key(run([self.client, "keygen", "--key-file",
@@ -96,6 +97,12 @@ class Tunnel(Contender):
         return Tunnel("old:" + self.name, "old: " + self.title, self.http,
                       self.nginx, self.unix, build, self.places)
 
+    def _window(self, build):
+        """As packaging/nginx has it; a build to compare may be older."""
+        knows = b"http2_window" in build.gateway.read_bytes()
+        return ("http2_window = 256k" if knows and self.nginx == "tuned"
+                else "")
+
     def start(self, world):
         build = self.build or world.bench.build
         listen = GATEWAY
@@ -107,7 +114,7 @@ class Tunnel(Contender):
                 "target": world.target_address, "key": build.key,
                 "host": world.server_address, "ca": world.bench.ca,
                 "http": self.http, "directory": world.directory,
-                "entry": ENTRY}
+                "entry": ENTRY, "more": self._window(build)}
         gateway = world.start("server", "gateway", [
             build.gateway, "run", "--config",
             world.file("gateway.conf", GATEWAY_CONF % fill)])

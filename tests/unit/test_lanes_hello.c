@@ -118,12 +118,15 @@ static void end(unsigned slot, enum lanes_result result, unsigned status)
 	lanes_on_end(lanes, slot, result, status, "it broke", now_ms);
 }
 
+static uint64_t http2_window;	/* that the next answer tells; 0: none */
+
 /* Answer the hello that is under way. */
 static void answer(enum hello_status status, uint64_t hold_max_ms)
 {
 	struct hello_answer a = { .status = status, .initial_window = 65536,
 	    .max_streams = 8, .hold_max_ms = hold_max_ms,
-	    .linger_ms = 900000, .agent = "test/1" };
+	    .linger_ms = 900000, .agent = "test/1",
+	    .http2_window = http2_window };
 	struct call *c = &call[LANES_HELLO];
 	uint8_t out[HELLO_MAX];
 	struct noise *n = NULL;
@@ -254,6 +257,38 @@ static void test_no_request_is_held_for_longer_than_the_gateway_holds(void)
 	teardown();
 }
 
+static uint32_t body_max(void)
+{
+	struct lanes_stats st;
+
+	lanes_get_stats(lanes, &st);
+	return st.body_max;
+}
+
+static void test_bodies_fit_into_the_web_servers_window(void)
+{
+	setup();
+	lanes_set_http2(lanes, true);
+	answer(HELLO_CREATED, 9000);
+	CU_ASSERT_EQUAL(body_max(), 61440);	/* nothing was said */
+	http2_window = 262144;
+	run_after(cfg.rekey_ms);
+	answer(HELLO_RESUMED, 9000);
+	CU_ASSERT_EQUAL(body_max(), 262144 - 4096);
+	http2_window = UINT64_C(1) << 40;	/* but not larger than wanted */
+	run_after(cfg.rekey_ms);
+	answer(HELLO_RESUMED, 9000);
+	CU_ASSERT_EQUAL(body_max(), cfg.body_max_h2);
+	http2_window = 1;			/* less than any has */
+	run_after(cfg.rekey_ms);
+	answer(HELLO_RESUMED, 9000);
+	CU_ASSERT_EQUAL(body_max(), 61440);
+	lanes_set_http2(lanes, false);
+	CU_ASSERT_EQUAL(body_max(), cfg.body_max);
+	http2_window = 0;
+	teardown();
+}
+
 static void test_a_hello_in_vain_does_not_yet_make_the_tunnel_down(void)
 {
 	uint64_t started_ms;
@@ -307,6 +342,8 @@ int main(void)
 		    test_a_device_that_is_revoked_loses_its_streams },
 		{ "no request is held for longer than the gateway holds",
 		    test_no_request_is_held_for_longer_than_the_gateway_holds },
+		{ "bodies fit into the web server's window",
+		    test_bodies_fit_into_the_web_servers_window },
 		{ "a hello in vain does not yet make the tunnel down",
 		    test_a_hello_in_vain_does_not_yet_make_the_tunnel_down },
 		{ "hellos have growing numbers",

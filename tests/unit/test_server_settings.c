@@ -68,7 +68,7 @@ static void test_everything_can_be_set(void)
 	    "default_server = cn=mail1/o=acme\n"
 	    "tls_certificate = c\ntls_key = k\n"
 	    "user = nobody\nlog_level = debug\n"
-	    "linger = 20min\nhold_max = 10s\nfirst_bytes_timeout = 5s\n"
+	    "linger = 20min\nhold_max = 10s\nhttp2_window = 256k\nfirst_bytes_timeout = 5s\n"
 	    "drain_timeout = 1s\nmax_sessions = 5\nmax_device_sessions = 2\n"
 	    "max_connections = 9\nrequest_max = 2M\n"
 	    "[server CN=Mail1/O=Acme]\n"
@@ -86,6 +86,7 @@ static void test_everything_can_be_set(void)
 	CU_ASSERT_STRING_EQUAL(s->path, "/a/b");
 	CU_ASSERT_EQUAL(s->gate.linger_ms, 1200000);
 	CU_ASSERT_EQUAL(s->gate.hold_max_ms, 10000);
+	CU_ASSERT_EQUAL(s->gate.http2_window, 262144);
 	CU_ASSERT_EQUAL(s->gate.max_sessions, 5);
 	CU_ASSERT_EQUAL(s->gate.request_max, 2097152);
 	CU_ASSERT_EQUAL(s->max_connections, 9);
