@@ -35,6 +35,8 @@ struct guest {
 struct guests {
 	uv_loop_t *loop;
 	struct lanes *lanes;
+	void (*on_portion)(void *ctx);
+	void *ctx;
 	unsigned max, count;
 	bool ending;		/* guests_free: end all without a word */
 	LIST_HEAD(, guest) list;
@@ -140,7 +142,17 @@ static void on_pump_done(void *ctx, struct pump *p, uint64_t code)
 	forget(g);
 }
 
-static const struct pump_ops pump_ops = { .on_done = on_pump_done };
+static void on_portion(void *ctx)
+{
+	const struct guest *g = ctx;
+
+	g->guests->on_portion(g->guests->ctx);
+}
+
+static const struct pump_ops pump_ops = {
+	.on_done = on_pump_done,
+	.on_portion = on_portion
+};
 
 /* Join socket and stream; either both live on or neither. */
 static void join(struct guest *g, struct stream *st)
@@ -248,7 +260,7 @@ static void wait_for_bytes(struct guest *g)
 /* ---- all of them ------------------------------------------------------ */
 
 int guests_new(struct guests **out, uv_loop_t *loop, struct lanes *lanes,
-    unsigned max)
+    unsigned max, void (*on_all)(void *ctx), void *ctx)
 {
 	struct guests *gs = calloc(1, sizeof(*gs));
 
@@ -257,6 +269,8 @@ int guests_new(struct guests **out, uv_loop_t *loop, struct lanes *lanes,
 	gs->loop = loop;
 	gs->lanes = lanes;
 	gs->max = max;
+	gs->on_portion = on_all;
+	gs->ctx = ctx;
 	LIST_INIT(&gs->list);
 	*out = gs;
 	return 0;

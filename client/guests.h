@@ -19,9 +19,12 @@
 
 struct guests;
 
-/* max: connections at once. lanes is borrowed and outlives the guests. */
+/*
+ * max: connections at once. lanes is borrowed and outlives the guests.
+ * on_portion: as pump.h has it.
+ */
 int guests_new(struct guests **out, uv_loop_t *loop, struct lanes *lanes,
-    unsigned max);
+    unsigned max, void (*on_portion)(void *ctx), void *ctx);
 
 /* Resets all connections and streams. */
 void guests_free(struct guests *gs);

@@ -47,17 +47,26 @@ static void set_deadline(struct tunnel *t)
 	uv_timer_start(&t->deadline, on_deadline, wait, 0);
 }
 
+static void run(struct tunnel *t)
+{
+	t->wake = false;
+	lanes_run(t->lanes, tunnel_now(t));
+	carrier_run(t->carrier);
+}
+
+static void on_portion(void *ctx)
+{
+	run(ctx);
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct tunnel *t = prepare->data;
 
 	if (!t->wake)
 		return;
-	for (unsigned i = 0; i < RUNS_MAX && t->wake; i++) {
-		t->wake = false;
-		lanes_run(t->lanes, tunnel_now(t));
-		carrier_run(t->carrier);
-	}
+	for (unsigned i = 0; i < RUNS_MAX && t->wake; i++)
+		run(t);
 	set_deadline(t);
 	if (!t->stopping || t->stopped)
 		return;
@@ -134,7 +143,7 @@ static int start_lanes(struct tunnel *t, const struct noise_keys *device)
 	if (rc != 0)
 		return rc;
 	return guests_new(&t->guests, t->loop, t->lanes,
-	    (unsigned)t->setup->max_streams);
+	    (unsigned)t->setup->max_streams, on_portion, t);
 }
 
 static enum carrier_http http_wanted(enum setup_http http)

@@ -51,6 +51,7 @@ struct pump {
  * one thread: so all pumps share it.
  */
 static uint8_t shared[MOVE_MAX];
+static unsigned reads;		/* since the last portion was complete */
 
 /* ---- the end ---------------------------------------------------------- */
 
@@ -204,6 +205,22 @@ static void stop_reading(struct pump *p)
 	update_watch(p);
 }
 
+/* Some bytes were read. */
+static void take(struct pump *p, const void *data, size_t len)
+{
+	p->bytes_in += len;
+	/* There was room: less is taken only without memory. */
+	if (stream_write(p->stream, data, len) != len) {
+		finish(p, STREAM_INTERNAL, false);
+		return;
+	}
+	if (++reads < PUMP_PORTION)
+		return;
+	reads = 0;
+	if (p->ops->on_portion != NULL)
+		p->ops->on_portion(p->ctx);
+}
+
 static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf)
 {
 	struct pump *p = tcp->data;
@@ -218,11 +235,7 @@ static void on_read(uv_stream_t *tcp, ssize_t n, const uv_buf_t *buf)
 	} else if (n < 0) {
 		finish(p, STREAM_PEER_RESET, false);
 	} else if (n > 0) {
-		p->bytes_in += (uint64_t)n;
-		/* There was room: less is taken only without memory. */
-		if (stream_write(p->stream, buf->base, (size_t)n) !=
-		    (size_t)n)
-			finish(p, STREAM_INTERNAL, false);
+		take(p, buf->base, (size_t)n);
 	}
 }
 

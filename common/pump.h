@@ -26,7 +26,17 @@ struct pump_ops {
 	 * reset with, by either side.
 	 */
 	void (*on_done)(void *ctx, struct pump *p, uint64_t reset_code);
+	/*
+	 * All pumps together have read PUMP_PORTION times since this was
+	 * called last, for whichever of them: time to send on what came, as
+	 * many connections that are read in one turn of the loop would
+	 * otherwise all wait for the last of them, and go in step from then
+	 * on. The pump may be aborted in here. NULL is fine.
+	 */
+	void (*on_portion)(void *ctx);
 };
+
+#define PUMP_PORTION 16u
 
 /*
  * Take over a connected uv_tcp_t (heap-allocated by malloc; the pump closes

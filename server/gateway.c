@@ -38,21 +38,31 @@ static void set_gate_timer(struct gateway *gw)
 		    at > now_ms ? at - now_ms : 0, 0);
 }
 
+/* The gate answers what has become due, and the endpoint sends it. */
+static void run(struct gateway *gw)
+{
+	gw->gate_due = false;
+	gate_run(gw->gate, net_now_ms(&gw->loop));
+	endpoint_run(gw->endpoint);
+}
+
+static void on_portion(void *ctx)
+{
+	run(ctx);
+}
+
 /*
- * Once in a turn, after all events and before the loop sleeps: the gate
- * answers what has become due, and the endpoint sends it, which can in turn
- * make more due.
+ * Once in a turn, after all events and before the loop sleeps; what was sent
+ * can make more due.
  */
 static void on_prepare(uv_prepare_t *prepare)
 {
 	struct gateway *gw = prepare->data;
 	unsigned rounds = 0;
 
-	do {
-		gw->gate_due = false;
-		gate_run(gw->gate, net_now_ms(&gw->loop));
-		endpoint_run(gw->endpoint);
-	} while (gw->gate_due && ++rounds < ROUNDS_MAX);
+	do
+		run(gw);
+	while (gw->gate_due && ++rounds < ROUNDS_MAX);
 	gateway_upgrade_turn(gw);
 	if (gw->gate != NULL)		/* else it was the end */
 		set_gate_timer(gw);
@@ -199,7 +209,8 @@ static int start_engine(struct gateway *gw, const struct noise_keys *keys)
 	rc = gate_new(&gw->gate, &config, &gateway_gate_ops, gw);
 	crypto_wipe(&config.keys, sizeof(config.keys));
 	if (rc == 0)
-		rc = router_new(&gw->router, &gw->loop, &rules);
+		rc = router_new(&gw->router, &gw->loop, &rules,
+		    on_portion, gw);
 	return rc;
 }
 

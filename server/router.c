@@ -21,7 +21,8 @@
 #define LIMIT_LOG_MS 60000u	/* between two lines about limits */
 
 int router_new(struct router **out, uv_loop_t *loop,
-    const struct router_rules *rules)
+    const struct router_rules *rules, void (*on_portion)(void *ctx),
+    void *ctx)
 {
 	struct router *r = calloc(1, sizeof(*r));
 
@@ -34,6 +35,8 @@ int router_new(struct router **out, uv_loop_t *loop,
 	}
 	r->loop = loop;
 	r->rules = *rules;
+	r->on_portion = on_portion;
+	r->ctx = ctx;
 	TAILQ_INIT(&r->routes);
 	*out = r;
 	return 0;
@@ -157,7 +160,17 @@ static void on_pump_done(void *ctx, struct pump *p, uint64_t code)
 	end_route(route);
 }
 
-const struct pump_ops route_pump_ops = { .on_done = on_pump_done };
+static void on_pump_portion(void *ctx)
+{
+	const struct route *route = ctx;
+
+	route->router->on_portion(route->router->ctx);
+}
+
+const struct pump_ops route_pump_ops = {
+	.on_done = on_pump_done,
+	.on_portion = on_pump_portion,
+};
 
 static void on_connected(void *ctx, uv_tcp_t *tcp, const char *address)
 {

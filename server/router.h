@@ -39,8 +39,10 @@ struct router_rules {
 					   quarters of the open files */
 };
 
+/* on_portion: as pump.h has it. 0 or ERR_NOMEM. */
 int router_new(struct router **out, uv_loop_t *loop,
-    const struct router_rules *rules);
+    const struct router_rules *rules, void (*on_portion)(void *ctx),
+    void *ctx);
 
 /* No streams are left (gate_close_all, then the loop ran). NULL is fine. */
 void router_free(struct router *r);

@@ -33,6 +33,8 @@ struct route {
 struct router {
 	uv_loop_t *loop;
 	struct router_rules rules;
+	void (*on_portion)(void *ctx);
+	void *ctx;
 	struct quota *quota;
 	struct log_limit refusals, device_limit, all_limit;
 	uint64_t opened, bytes_in, bytes_out;	/* bytes: of those closed */

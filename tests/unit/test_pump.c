@@ -32,6 +32,8 @@ struct rig {
 	struct pump *pump;		/* NULL once done */
 	int guest;			/* the guest's end of the connection */
 	unsigned done;			/* how often on_done was called */
+	unsigned portions;		/* on_portion */
+	bool abort_in_portion;
 	uint64_t done_code, other_code;
 	uint64_t now_ms, exchange;
 };
@@ -126,6 +128,15 @@ static void on_done(void *ctx, struct pump *p, uint64_t code)
 	r->done_code = code;
 }
 
+static void on_portion(void *ctx)
+{
+	struct rig *r = ctx;
+
+	r->portions++;
+	if (r->abort_in_portion)
+		pump_abort(r->pump, STREAM_SHUTDOWN);
+}
+
 static void connect_pair(int pair[2])
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
@@ -169,7 +180,10 @@ static void make_sessions(struct rig *r)
 
 static void set_up(struct rig *r)
 {
-	static const struct pump_ops ops = { .on_done = on_done };
+	static const struct pump_ops ops = {
+		.on_done = on_done,
+		.on_portion = on_portion
+	};
 	uv_tcp_t *tcp = malloc(sizeof(*tcp));
 	int pair[2];
 
@@ -297,6 +311,36 @@ static void test_bytes_pass_both_ways_in_bulk_and_in_order(void)
 	CU_ASSERT_EQUAL(pump_bytes_in(r.pump), BULK);
 	CU_ASSERT_EQUAL(pump_bytes_out(r.pump), BULK);
 	CU_ASSERT_EQUAL(r.done, 0);
+	tear_down(&r);
+}
+
+/* One read after the other, until a portion is complete. */
+static unsigned read_a_portion(struct rig *r)
+{
+	unsigned had = r->portions, reads = 0;
+	uint64_t sent = pump_bytes_in(r->pump);
+
+	while (r->portions == had && reads < 4 * PUMP_PORTION) {
+		CU_ASSERT_EQUAL(guest_send(r, sent, 1), 1);
+		while (r->pump != NULL && pump_bytes_in(r->pump) == sent)
+			uv_run(&r->loop, UV_RUN_ONCE);
+		sent++;
+		reads++;
+	}
+	return reads;
+}
+
+static void test_what_came_is_to_be_sent_after_so_many_reads(void)
+{
+	struct rig r;
+
+	set_up(&r);
+	(void)read_a_portion(&r);	/* others have read before */
+	CU_ASSERT_EQUAL(read_a_portion(&r), PUMP_PORTION);
+	CU_ASSERT_EQUAL(read_a_portion(&r), PUMP_PORTION);
+	r.abort_in_portion = true;
+	CU_ASSERT_EQUAL(read_a_portion(&r), PUMP_PORTION);
+	CU_ASSERT_EQUAL(r.done, 1);
 	tear_down(&r);
 }
 
@@ -706,6 +750,8 @@ int main(void)
 	static const struct unit_test tests[] = {
 		{ "bytes pass both ways, in bulk and in order",
 		    test_bytes_pass_both_ways_in_bulk_and_in_order },
+		{ "what came is to be sent after so many reads",
+		    test_what_came_is_to_be_sent_after_so_many_reads },
 		{ "a stream that is not read stops the guest",
 		    test_a_stream_that_is_not_read_stops_the_guest },
 		{ "a guest that does not read stops the stream",

@@ -19,6 +19,7 @@
 #include "common/nrpc.h"
 #include "server/domino.h"
 #include "server/router.h"
+#include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
 
 #define MAIL1 "CN=Mail1/O=Acme"
@@ -191,7 +192,8 @@ static void set_up(void)
 	t.rules = (struct router_rules){ t.servers, t.devices, MAIL1, 60000,
 	    1000, 1000 };
 	t.owner = (struct router_owner){ "session", "al", { 7 } };
-	CU_ASSERT_EQUAL_FATAL(router_new(&t.router, &t.loop, &t.rules), 0);
+	CU_ASSERT_EQUAL_FATAL(router_new(&t.router, &t.loop, &t.rules,
+	    ignore_wake, NULL), 0);
 	make_session(&t.gateway, false);
 	make_session(&t.client, true);
 }
