@@ -16,6 +16,11 @@
 #include "common/err.h"
 
 #define AGAIN_MS 100u		/* before trying again for lack of memory */
+/*
+ * A DATA frame of this size and its head fill one TLS record. libcurl by
+ * itself makes frames of 16 KiB, for which it takes two, and two system calls.
+ */
+#define PIECE_MAX (16384u - 9u)
 #define GARBAGE_MAX 65536u	/* body bytes of other statuses, then cut */
 
 struct slot {
@@ -28,6 +33,7 @@ struct slot {
 	unsigned path;
 	const uint8_t *body;
 	size_t len;
+	size_t taken;		/* of it by libcurl, where it comes in pieces */
 	bool open;		/* the body goes on, by stream: */
 	bool paused;		/* libcurl has all there is of it */
 	struct carrier_body stream;
@@ -94,7 +100,20 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 	return s->given_up ? CURL_WRITEFUNC_ERROR : len;
 }
 
-/* libcurl wants more of a body that goes on. */
+static size_t take_piece(struct slot *s, char *out, size_t room)
+{
+	size_t n = s->len - s->taken;
+
+	if (n > room)
+		n = room;
+	if (n > PIECE_MAX)
+		n = PIECE_MAX;
+	memcpy(out, s->body + s->taken, n);
+	s->taken += n;
+	return n;
+}
+
+/* libcurl wants more of a body. */
 static size_t on_read(char *out, size_t size, size_t count, void *ctx)
 {
 	struct slot *s = ctx;
@@ -102,11 +121,27 @@ static size_t on_read(char *out, size_t size, size_t count, void *ctx)
 
 	if (s->given_up)
 		return CURL_READFUNC_ABORT;
+	if (!s->open)
+		return take_piece(s, out, size * count);
 	n = carrier_body_take(&s->stream, out, size * count);
 	if (n > 0 || s->stream.finished)
 		return n;
 	s->paused = true;
 	return CURL_READFUNC_PAUSE;
+}
+
+/*
+ * The connection was closed before it took the request, and libcurl tries
+ * another one: from the beginning, which an open body does not have any more.
+ */
+static int on_seek(void *ctx, int64_t offset, int origin)
+{
+	struct slot *s = ctx;
+
+	if (s->open || s->given_up || offset != 0 || origin != SEEK_SET)
+		return CURL_SEEKFUNC_FAIL;
+	s->taken = 0;
+	return CURL_SEEKFUNC_OK;
 }
 
 static int prepare_easy(struct slot *s)
@@ -119,6 +154,7 @@ static int prepare_easy(struct slot *s)
 		.error = s->error,
 		.on_write = on_write,
 		.on_read = on_read,
+		.on_seek = on_seek,
 		.ctx = s
 	};
 	void *easy;
@@ -144,6 +180,13 @@ static int refresh_url(struct slot *s)
 	return 0;
 }
 
+/* HTTP/1.1 has no frames: there head and body go in one piece if they can. */
+static bool goes_in_pieces(const struct slot *s)
+{
+	return s->carrier->http_version == CURL_HTTP_VERSION_2 &&
+	    s->len > PIECE_MAX;
+}
+
 /* Put a posted exchange into the pool in use. */
 static int start(struct slot *s)
 {
@@ -161,11 +204,12 @@ static int start(struct slot *s)
 	s->wrong_version = false;
 	s->error[0] = '\0';
 	s->paused = false;
+	s->taken = 0;
 	/* The size first: libcurl would measure the body as a string. */
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 	    s->open ? (curl_off_t)-1 : (curl_off_t)s->len);
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS,
-	    s->open ? NULL : s->body);
+	    s->open || goes_in_pieces(s) ? NULL : s->body);
 	rc = carrier_pool_add(pool, s->easy);
 	if (rc != 0)
 		return rc;

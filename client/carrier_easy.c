@@ -32,6 +32,8 @@ static CURLcode set_request(CURL *e, const struct carrier_easy *common)
 	SET(e, rc, CURLOPT_WRITEDATA, common->ctx);
 	SET(e, rc, CURLOPT_READFUNCTION, common->on_read);
 	SET(e, rc, CURLOPT_READDATA, common->ctx);
+	SET(e, rc, CURLOPT_SEEKFUNCTION, common->on_seek);
+	SET(e, rc, CURLOPT_SEEKDATA, common->ctx);
 	SET(e, rc, CURLOPT_ERRORBUFFER, common->error);
 	SET(e, rc, CURLOPT_SHARE, (CURLSH *)common->share);
 	SET(e, rc, CURLOPT_COOKIEFILE, "");	/* turns cookies on */

@@ -7,6 +7,7 @@
 #define CLIENT_CARRIER_EASY_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct carrier_config;
 
@@ -17,7 +18,8 @@ struct carrier_easy {
 	char *error;		/* room for libcurl's description */
 	size_t (*on_write)(char *data, size_t size, size_t count, void *ctx);
 	size_t (*on_read)(char *out, size_t size, size_t count, void *ctx);
-	void *ctx;		/* for both; and the private data */
+	int (*on_seek)(void *ctx, int64_t offset, int origin);
+	void *ctx;		/* for all three; and the private data */
 };
 
 /*
