@@ -9,6 +9,7 @@
 
 #include "common/err.h"
 
+#define PAGES_KEEP 1024u	/* free ones of all sessions: 4 MiB */
 #define ENDED_MS 5000u		/* an ended session says so for that long */
 
 void gate_defaults(struct gate_config *c)
@@ -38,6 +39,7 @@ int gate_new(struct gate **out, const struct gate_config *c,
 	g->cfg = *c;
 	g->budget.max = c->max_memory;
 	g->budget.on_full = gate_device_full;
+	page_pool_init(&g->pages, PAGES_KEEP);
 	g->ops = ops;
 	g->ctx = ctx;
 	*out = g;
@@ -54,6 +56,7 @@ void gate_free(struct gate *g)
 		gate_session_free(g->fresh.head);
 	while (g->ended.head != NULL)
 		gate_session_free(g->ended.head);
+	page_pool_fini(&g->pages);
 	crypto_wipe(&g->cfg.keys, sizeof(g->cfg.keys));
 	free(g);
 }
@@ -267,6 +270,7 @@ int gate_session_new(struct gate_session **out, struct gate *g,
 	if (rc != 0)
 		goto fail;
 	limits.budget = &gs->owner->budget;
+	limits.pages = &g->pages;
 	rc = session_new(&gs->session, id, &limits, &session_ops, gs);
 	if (rc != 0)
 		goto fail;

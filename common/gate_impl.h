@@ -9,6 +9,7 @@
 
 #include "common/budget.h"
 #include "common/gate.h"
+#include "common/pages.h"
 #include "common/record.h"
 
 /* A device, for as long as it has sessions: gate_device.c. */
@@ -122,6 +123,7 @@ struct gate {
 	struct gate_session *buckets[GATE_BUCKETS];
 	struct gate_device *devices[GATE_DEVICE_BUCKETS];
 	struct budget budget;		/* of all devices */
+	struct page_pool pages;		/* of all sessions */
 	/* Oldest use first; those confirmed, those not yet, those ended. */
 	struct gate_list {
 		struct gate_session *head, *tail;

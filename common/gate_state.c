@@ -86,7 +86,7 @@ static int take_session(struct gate *g, struct state_in *in)
 	if (rc != 0)
 		return rc;
 	get_session(in, gs);
-	rc = session_import(&s, in, id, &gs->owner->budget,
+	rc = session_import(&s, in, id, &gs->owner->budget, &g->pages,
 	    gate_session_ops(), gs);
 	if (rc != 0)
 		return rc;

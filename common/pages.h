@@ -16,8 +16,9 @@
 #define PAGES_SIZE 4096u	/* bytes in a page */
 
 /*
- * Pages that are free at the moment, shared by the streams of a session, so
- * that steady traffic allocates nothing. Keeps at most `keep` free pages.
+ * Pages that are free at the moment, shared by the streams of a session or of
+ * several, so that steady traffic allocates nothing. Keeps at most `keep` free
+ * pages.
  */
 struct page_pool {
 	void *free;		/* private */

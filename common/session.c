@@ -44,7 +44,8 @@ int session_new(struct session **out, const uint8_t id[RECORD_ID_LEN],
 	ranges_init(&s->peer_ids, PEER_IDS_MAX);
 	sent_init(&s->sent);
 	cwnd_init(&s->cwnd);
-	page_pool_init(&s->pool, PAGES_KEEP);
+	page_pool_init(&s->own_pages, PAGES_KEEP);
+	s->pages = c->pages != NULL ? c->pages : &s->own_pages;
 	s->next_id = c->opens_even ? 0 : 1;
 	s->stats.ping_rtt_ms = UINT64_MAX;
 	*out = s;
@@ -76,7 +77,7 @@ void session_free(struct session *s)
 	ranges_fini(&s->seen);
 	ranges_fini(&s->peer_ids);
 	sent_fini(&s->sent);
-	page_pool_fini(&s->pool);
+	page_pool_fini(&s->own_pages);
 	free(s);
 }
 

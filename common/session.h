@@ -31,6 +31,7 @@
 #define SESSION_LASTING (UINT64_C(1) << 32)
 
 struct budget;
+struct page_pool;
 struct session;
 struct stream;
 
@@ -107,6 +108,8 @@ struct session_config {
 	uint64_t send_max;	/* bytes kept for sending, all streams: 12 MiB;
 				   beyond it 16 KiB are let through for each */
 	struct budget *budget;	/* of the device, for both; NULL: none */
+	struct page_pool *pages;/* for the bytes of its streams, shared with
+				   other sessions; NULL: one of its own */
 };
 void session_defaults(struct session_config *c, bool opens_even);
 

@@ -16,7 +16,7 @@
 #include "common/state.h"
 
 #define STREAM_BUCKETS 64u
-#define PAGES_KEEP 16u		/* free pages kept for reuse: 64 KiB */
+#define PAGES_KEEP 1024u	/* free pages kept for reuse: 4 MiB */
 
 /* A control frame that must arrive: OPEN and RESET. */
 enum ctl { CTL_NONE, CTL_QUEUED, CTL_SENT, CTL_ACKED };
@@ -96,7 +96,7 @@ struct session {
 	uint64_t next_id;		/* of our next stream */
 	uint64_t local_count, peer_count;
 	uint64_t peer_initial_window, peer_max_streams;
-	struct page_pool pool;
+	struct page_pool own_pages, *pages;	/* pages: those in use */
 	uint64_t send_kept;		/* bytes in all send queues */
 	uint64_t pool_used;		/* credit granted beyond the initial one */
 	uint64_t charged;		/* of both, to the budget */

@@ -352,9 +352,9 @@ void session_export(const struct session *s, struct state_out *o)
 
 int session_import(struct session **out, struct state_in *in,
     const uint8_t id[RECORD_ID_LEN], struct budget *budget,
-    const struct session_ops *ops, void *ctx)
+    struct page_pool *pages, const struct session_ops *ops, void *ctx)
 {
-	struct session_config c = { .budget = budget };
+	struct session_config c = { .budget = budget, .pages = pages };
 	uint64_t peer_window, peer_streams;
 	struct session *s;
 	int rc;

@@ -22,14 +22,14 @@
 void session_export(const struct session *s, struct state_out *o);
 
 /*
- * Make a session of what session_export wrote, which counts for this budget or
- * for none; ops->on_wake may be called. Its streams wait for
+ * Make a session of what session_export wrote, with this budget and these
+ * pages, as session_config has them; ops->on_wake may be called. Its streams wait for
  * session_take_stream. On failure *out is untouched. 0, ERR_PROTO (no session
  * is ever in such a state), ERR_NOMEM or ERR_CRYPTO.
  */
 int session_import(struct session **out, struct state_in *in,
     const uint8_t id[RECORD_ID_LEN], struct budget *budget,
-    const struct session_ops *ops, void *ctx);
+    struct page_pool *pages, const struct session_ops *ops, void *ctx);
 
 /*
  * A stream of an imported session that had an owner and has none yet, or NULL.

@@ -79,8 +79,8 @@ int stream_create(struct session *s, uint64_t id, bool local,
 	st->id = id;
 	st->is_local = local;
 	st->window = s->cfg.initial_window;
-	sendq_init(&st->out, &s->pool, s->peer_initial_window);
-	recvq_init(&st->in, &s->pool, s->cfg.initial_window);
+	sendq_init(&st->out, s->pages, s->peer_initial_window);
+	recvq_init(&st->in, s->pages, s->cfg.initial_window);
 	st->window_told = s->cfg.initial_window;
 	st->bucket_next = *b;
 	*b = st;
@@ -488,9 +488,9 @@ void stream_reset(struct stream *st, uint64_t code)
 	/* What is queued or unread is of no use to anyone any more. */
 	s->send_kept -= sendq_kept(&st->out);
 	sendq_fini(&st->out);
-	sendq_init(&st->out, &s->pool, 0);
+	sendq_init(&st->out, s->pages, 0);
 	recvq_fini(&st->in);
-	recvq_init(&st->in, &s->pool, 0);
+	recvq_init(&st->in, s->pages, 0);
 	charge_pool(st, before);
 	stream_update(st);
 }

@@ -202,9 +202,9 @@ static bool is_plausible(struct session *s, uint64_t id, bool local)
 static void forget(struct stream *st)
 {
 	sendq_fini(&st->out);
-	sendq_init(&st->out, &st->s->pool, 0);
+	sendq_init(&st->out, st->s->pages, 0);
 	recvq_fini(&st->in);
-	recvq_init(&st->in, &st->s->pool, 0);
+	recvq_init(&st->in, st->s->pages, 0);
 }
 
 int stream_import(struct session *s, struct state_in *in)

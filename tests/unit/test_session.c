@@ -11,6 +11,7 @@
 #include "common/budget.h"
 #include "common/err.h"
 #include "common/frame.h"
+#include "common/pages.h"
 #include "common/sent.h"
 #include "tests/unit/ignore.h"
 #include "tests/unit/unit.h"
@@ -164,6 +165,27 @@ static void expect(struct stream *st, const char *text)
 	CU_ASSERT_EQUAL(n, strlen(text));
 	CU_ASSERT_STRING_EQUAL(out, text);
 	stream_consume(st, n);
+}
+
+static void test_sessions_share_their_pages_if_told_to(void)
+{
+	struct page_pool pages;
+	struct session_config c;
+	struct stream *st;
+
+	page_pool_init(&pages, 100);
+	session_defaults(&c, true);
+	c.pages = &pages;
+	setup(&c);
+	st = open_stream("CN=A");
+	CU_ASSERT_EQUAL(stream_write(st, bytes, 20000), 20000);
+	CU_ASSERT_EQUAL(pages.used, 5);
+	move(&client, &gateway);
+	CU_ASSERT_EQUAL(pages.used, 10);
+	teardown();
+	CU_ASSERT_EQUAL(pages.used, 0);
+	CU_ASSERT_EQUAL(pages.free_count, 10);
+	page_pool_fini(&pages);
 }
 
 static void test_open_and_first_data_travel_in_one_record(void)
@@ -1058,6 +1080,8 @@ static void test_the_oldest_question_without_an_answer_counts(void)
 int main(void)
 {
 	static const struct unit_test tests[] = {
+		{ "sessions share their pages if told to",
+		    test_sessions_share_their_pages_if_told_to },
 		{ "OPEN and first data travel in one record",
 		    test_open_and_first_data_travel_in_one_record },
 		{ "halves end one by one", test_halves_end_one_by_one },

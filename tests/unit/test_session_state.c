@@ -243,7 +243,8 @@ static int read_state(struct session **out, struct state_in *body)
 	CU_ASSERT_EQUAL_FATAL(state_open(&in, buf_data(&state),
 	    buf_len(&state), now_ms, why), 0);
 	CU_ASSERT_TRUE_FATAL(state_next(&in, &type, body));
-	return session_import(out, body, id, &budget, &session_ops, &gateway);
+	return session_import(out, body, id, &budget, NULL, &session_ops,
+	    &gateway);
 }
 
 static void check_same(const struct session *a, const struct session *b)
@@ -435,7 +436,7 @@ static int read_body(const uint8_t *data, size_t len)
 	    .in = { data, len } };
 	uint64_t before = budget.used;
 	struct session *s = NULL;
-	int rc = session_import(&s, &body, id, &budget, &session_ops,
+	int rc = session_import(&s, &body, id, &budget, NULL, &session_ops,
 	    &gateway);
 
 	if (rc != 0) {
