@@ -17,8 +17,6 @@
 #define HOLD_FIRST_MS 25000u	/* what any path is taken to allow */
 #define RENEW_MS 1000u		/* before a hold is over, the next begins */
 #define WARM_SPARE 2u		/* connections that are open and idle */
-#define ARRIVE_MS 20u		/* and a round trip without a byte: no more come */
-#define RTT_UNKNOWN_MS 100u
 #define HTTP2_WINDOW 65536u	/* of a web server, RFC 9113, section 6.9.2 */
 #define HTTP2_WINDOW_MAX (1u << 30)
 #define WINDOW_SPARE 4096u	/* of it, left alone */
@@ -394,84 +392,6 @@ static void park(struct lanes *l, uint64_t now_ms)
 		lanes_start(l, free_lane(l), TAKE_NOTHING, false, now_ms);
 }
 
-/* When a question has waited for longer than the path and Domino explain. */
-static uint64_t hedge_at(const struct lanes *l)
-{
-	uint64_t at = session_overdue_at(l->session);
-
-	if (l->hedge_tokens < HEDGE_COST)
-		return UINT64_MAX;
-	return at > l->hedge_ms ? at : l->hedge_ms;
-}
-
-/* Of those held for what is small, the one that is answered next. */
-static unsigned oldest_held(const struct lanes *l)
-{
-	unsigned oldest = SESSION_LANES;
-
-	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
-		const struct slot *s = &l->slot[i];
-
-		if (s->busy && s->hold_ms > 0 && !s->answered &&
-		    (oldest == SESSION_LANES ||
-		    s->start_ms < l->slot[oldest].start_ms))
-			oldest = i;
-	}
-	return oldest;
-}
-
-/*
- * A long answer needs several round trips on a connection in slow start, before
- * any of it can be read. (On HTTP/1.1 others may be arriving by the same path,
- * on connections of their own.)
- */
-static bool is_arriving(struct lanes *l, uint64_t now_ms)
-{
-	bool duplex = l->duplex.state == DUPLEX_ON;
-	unsigned slot = duplex ? l->duplex.down : oldest_held(l);
-	uint64_t rtt = session_rtt_ms(l->session), ago;
-
-	if (l->ops->arrived == NULL || slot == SESSION_LANES ||
-	    (!duplex && !l->http2))
-		return false;
-	if (rtt == UINT64_MAX)
-		rtt = RTT_UNKNOWN_MS;
-	ago = l->ops->arrived(l->ctx, slot);
-	if (ago >= rtt + ARRIVE_MS)
-		return false;
-	l->hedge_ms = now_ms + rtt + ARRIVE_MS - ago;
-	return true;
-}
-
-/*
- * The request may be lost, or the response, which goes by the one that has
- * been held for longest: repeat both on other connections.
- */
-static void hedge(struct lanes *l, uint64_t now_ms)
-{
-	unsigned question = SESSION_LANES, oldest;
-	uint64_t asked_ms;
-
-	if (now_ms < hedge_at(l) || is_arriving(l, now_ms))
-		return;
-	asked_ms = session_give_patience(l->session);
-	lanes_duplex_hedge(l, now_ms);
-	oldest = oldest_held(l);
-	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
-		struct slot *s = &l->slot[i];
-
-		if (s->busy && s->hold_ms > 0 && !s->answered &&
-		    s->asked && s->start_ms >= asked_ms &&
-		    (question == SESSION_LANES ||
-		    s->start_ms < l->slot[question].start_ms))
-			question = i;
-	}
-	if (question != SESSION_LANES)
-		lanes_hedge(l, question, now_ms);
-	if (oldest != SESSION_LANES && oldest != question)
-		lanes_hedge(l, oldest, now_ms);
-}
-
 /* While bulk comes in, some lanes wait for more of it. */
 static void park_for_bulk(struct lanes *l, uint64_t now_ms)
 {
@@ -559,7 +479,7 @@ void lanes_run(struct lanes *l, uint64_t now_ms)
 		if (l->slot[i].restart && !l->slot[i].busy)
 			lanes_start(l, i, TAKE_ALL, false, now_ms);
 	send_queued(l, now_ms);
-	hedge(l, now_ms);
+	lanes_hedge_run(l, now_ms);
 	park(l, now_ms);
 	park_for_bulk(l, now_ms);
 	warm_up(l, now_ms);
@@ -583,7 +503,7 @@ uint64_t lanes_deadline(const struct lanes *l)
 		sooner(&at, park_at(l));
 		sooner(&at, ack_at(l));
 		sooner(&at, check_at(l));
-		sooner(&at, hedge_at(l));
+		sooner(&at, lanes_hedge_at(l));
 		sooner(&at, lanes_doubt_at(l));
 		sooner(&at, lanes_duplex_at(l));
 	} else {

@@ -1,7 +1,8 @@
 /*
  * What lanes.c (policy), lanes_io.c (exchanges), lanes_answer.c (what comes of
- * them), lanes_path.c (silence), lanes_duplex.c (bodies that stay open) and
- * lanes_hello.c (the handshake) share. Nobody else includes this.
+ * them), lanes_hedge.c (those that are repeated), lanes_path.c (silence),
+ * lanes_duplex.c (bodies that stay open) and lanes_hello.c (the handshake)
+ * share. Nobody else includes this.
  */
 #ifndef COMMON_LANES_IMPL_H
 #define COMMON_LANES_IMPL_H
@@ -15,8 +16,6 @@
 #define PATHS_QUICK 2u		/* the second one only after a hedge */
 #define PATHS_BULK 6u
 #define PATH_OPEN (PATHS_QUICK + PATHS_BULK)
-#define HEDGE_COST 8u		/* in tokens; an exchange earns one */
-#define HEDGE_TOKENS_MAX 64u
 #define LANES_DOWN_MS 1000u	/* failing for so long, the tunnel is down */
 #define LANES_POUR_MS 1000u	/* without bulk for so long, it is over */
 #define LANES_BODY_MIN 16384u	/* a body is never halved below this */
@@ -143,14 +142,8 @@ struct lanes {
 void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
     bool park, uint64_t now_ms);
 
-/* Repeat the exchange of this lane by another path; hear this one out. */
-void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms);
-
 /* POST what is in the slot's body. */
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);
-
-/* Something was sent that allows for a part of a hedge. */
-void lanes_earn_token(struct lanes *l);
 
 /* Room for len bytes in the slot's body: 0 or ERR_NOMEM. */
 int lanes_body(struct slot *s, size_t len);
@@ -185,6 +178,23 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 
 /* Give all exchanges up; the lanes run again. */
 void lanes_cancel_all(struct lanes *l);
+
+/* lanes_hedge.c */
+
+/* Something was sent that allows for a part of a hedge. */
+void lanes_earn_token(struct lanes *l);
+
+/* Repeat the exchange of this lane by another path; hear this one out. */
+void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms);
+
+/* When a question has waited for longer than the path and Domino explain. */
+uint64_t lanes_hedge_at(const struct lanes *l);
+
+/*
+ * If that time has come: the request may be lost, or the response, which goes
+ * by the one that has been held for longest. Repeat both on other connections.
+ */
+void lanes_hedge_run(struct lanes *l, uint64_t now_ms);
 
 /* lanes_path.c */
 

@@ -130,12 +130,6 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 	return p;
 }
 
-void lanes_earn_token(struct lanes *l)
-{
-	if (l->hedge_tokens < HEDGE_TOKENS_MAX)
-		l->hedge_tokens++;
-}
-
 void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[slot];
@@ -261,42 +255,4 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 	lanes_post(l, lane, now_ms);
 	if (s->hold_ms > 0 && lane < SESSION_BULK_LANE)
 		lanes_note_overtaken(l, f.keep, now_ms);
-}
-
-/* A slot for an exchange that was hedged, or LANES_SLOTS. */
-static unsigned free_ghost(const struct lanes *l)
-{
-	unsigned i = LANES_HELLO + 1;
-
-	while (i < LANES_SLOTS && l->slot[i].busy)
-		i++;
-	return i;
-}
-
-/*
- * To the gateway the new exchange leaves the old one behind: what the request
- * or its response carried is lost by the lane rule, and sent again. Whatever
- * of the old one still comes is taken all the same.
- */
-void lanes_hedge(struct lanes *l, unsigned lane, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[lane], *ghost;
-	unsigned to = free_ghost(l);
-
-	if (to == LANES_SLOTS || l->hedge_tokens < HEDGE_COST)
-		return;
-	l->hedge_tokens -= HEDGE_COST;
-	l->hedged_ms = now_ms;
-	l->stats.hedged++;
-	ghost = &l->slot[to];
-	free(ghost->body);
-	free(ghost->part);
-	*ghost = *s;
-	ghost->due_ms = now_ms;
-	ghost->lasting = false;
-	l->ops->move(l->ctx, lane, to);
-	*s = (struct slot){
-		.exchange = ghost->exchange, .path = ghost->path, .hedges = true
-	};
-	lanes_start(l, lane, TAKE_ALL, true, now_ms);
 }

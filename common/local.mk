@@ -38,6 +38,7 @@ common_libengine_a_SOURCES = \
 	common/lanes.h \
 	common/lanes_answer.c \
 	common/lanes_duplex.c \
+	common/lanes_hedge.c \
 	common/lanes_hello.c \
 	common/lanes_impl.h \
 	common/lanes_io.c \
