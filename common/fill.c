@@ -254,7 +254,7 @@ static size_t fill_record(struct session *s, const struct session_fill *f,
 		plain -= END_ROOM;
 	d.w = (struct wire_out){ buf, plain };
 	if (f->take != TAKE_NOTHING)
-		d.sent = sent_new(&s->sent);
+		d.sent = sent_new(&s->sent, f->lane);
 	if (first && f->head)
 		(void)frame_put_exchange(&d.w, f->lane, f->exchange,
 		    f->hold_ms, f->keep);

@@ -10,6 +10,7 @@
 #include "common/err.h"
 
 #define PAGES_KEEP 1024u	/* free ones of all sessions: 4 MiB */
+#define LANES_STEP 8u		/* lanes are made so many at once */
 #define ENDED_MS 5000u		/* an ended session says so for that long */
 
 void gate_defaults(struct gate_config *c)
@@ -186,6 +187,22 @@ void gate_session_dirty(struct gate_session *gs)
 	gs->g->ops->on_wake(gs->g->ctx);
 }
 
+struct gate_lane *gate_session_lane(struct gate_session *gs, uint64_t number)
+{
+	size_t lanes = ((size_t)number / LANES_STEP + 1) * LANES_STEP;
+	struct gate_lane *wider;
+
+	if (number < gs->lanes)
+		return &gs->lane[number];
+	wider = realloc(gs->lane, lanes * sizeof(*wider));
+	if (wider == NULL)
+		return NULL;
+	memset(wider + gs->lanes, 0, (lanes - gs->lanes) * sizeof(*wider));
+	gs->lane = wider;
+	gs->lanes = lanes;
+	return &gs->lane[number];
+}
+
 /* ---- what a session tells --------------------------------------------- */
 
 void gate_session_confirm(struct gate_session *gs)
@@ -327,6 +344,7 @@ void gate_session_free(struct gate_session *gs)
 	session_close_streams(gs->session, STREAM_SESSION_LOST);
 	session_free(gs->session);
 	gate_device_leave(gs);
+	free(gs->lane);
 	crypto_wipe(gs->reply, sizeof(gs->reply));
 	free(gs);
 }

@@ -22,7 +22,7 @@ void gate_exchange_detach(struct gate_exchange *x)
 	gate_stop_pouring(x);
 	if (gs->lasting == x)
 		gs->lasting = NULL;
-	if (x->head && gs->lane[x->lane].x == x)
+	if (x->head && x->lane < gs->lanes && gs->lane[x->lane].x == x)
 		gs->lane[x->lane].x = NULL;
 	if (x->prev != NULL)
 		x->prev->next = x->next;
@@ -95,10 +95,9 @@ static void refuse(struct gate_exchange *x)
  * The exchange begins: its lane leaves the one before behind, and what that
  * one carried and was not acknowledged is lost.
  */
-static void begin(struct gate_exchange *x, const struct session_seen *seen)
+static void begin(struct gate_exchange *x, struct gate_lane *lane,
+    const struct session_seen *seen)
 {
-	struct gate_lane *lane = &x->gs->lane[seen->lane];
-
 	x->head = true;
 	x->lane = seen->lane;
 	x->exchange = seen->exchange;
@@ -167,6 +166,7 @@ static void take_record(struct gate_exchange *x, const uint8_t *record,
 {
 	struct gate_session *gs = x->gs;
 	struct session_seen seen;
+	struct gate_lane *lane;
 	int rc;
 
 	rc = session_receive(gs->session, record, len, now_ms, &seen);
@@ -182,7 +182,11 @@ static void take_record(struct gate_exchange *x, const uint8_t *record,
 	if (x->head)
 		return;
 	if (seen.has_exchange) {
-		begin(x, &seen);
+		lane = gate_session_lane(gs, seen.lane);
+		if (lane != NULL)
+			begin(x, lane, &seen);
+		else
+			refuse(x);
 	} else {		/* a repetition, or no request of a client's */
 		x->stale = true;
 		x->head = true;

@@ -59,7 +59,8 @@ struct gate_session {
 	bool stores;		/* the path keeps a response until it ends: */
 	uint64_t stores_ms;	/* so it seemed then; */
 	uint64_t shown_ms;	/* and then it was seen not to */
-	struct gate_lane lane[SESSION_LANES];
+	struct gate_lane *lane;	/* so far as they have been used: */
+	size_t lanes;		/* few without bulk */
 	/* The hello whose keys are not confirmed, and what was answered. */
 	uint16_t offered;
 	uint8_t hello_hash[32];
@@ -147,6 +148,10 @@ void gate_session_free(struct gate_session *gs);
 void gate_session_used(struct gate_session *gs, uint64_t now_ms);
 void gate_session_confirm(struct gate_session *gs);
 void gate_session_dirty(struct gate_session *gs);
+
+/* Its lane with this number, below SESSION_LANES; NULL without memory. */
+struct gate_lane *gate_session_lane(struct gate_session *gs, uint64_t number);
+
 struct gate_list *gate_list_of(struct gate_session *gs);
 const struct session_ops *gate_session_ops(void);
 /* It comes from a state: into the list where it belongs. */

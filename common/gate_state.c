@@ -12,7 +12,7 @@
 
 static void put_lanes(struct state_out *o, const struct gate_session *gs)
 {
-	for (size_t i = 0; i < SESSION_LANES; i++) {
+	for (size_t i = 0; i < gs->lanes; i++) {
 		if (!gs->lane[i].used)
 			continue;
 		state_put(o, i);
@@ -21,14 +21,19 @@ static void put_lanes(struct state_out *o, const struct gate_session *gs)
 	state_put(o, SESSION_LANES);	/* that was the last one */
 }
 
-static void get_lanes(struct state_in *in, struct gate_session *gs)
+static int get_lanes(struct state_in *in, struct gate_session *gs)
 {
+	struct gate_lane *lane;
 	uint64_t i;
 
 	while (!in->bad && (i = state_get(in, SESSION_LANES)) < SESSION_LANES) {
-		gs->lane[i].used = true;
-		gs->lane[i].exchange = state_get(in, WIRE_VARINT_MAX);
+		lane = gate_session_lane(gs, i);
+		if (lane == NULL)
+			return ERR_NOMEM;
+		lane->used = true;
+		lane->exchange = state_get(in, WIRE_VARINT_MAX);
 	}
+	return 0;
 }
 
 static void put_session(struct state_out *o, const struct gate_session *gs)
@@ -51,7 +56,7 @@ static void put_session(struct state_out *o, const struct gate_session *gs)
 	state_section_end(o);
 }
 
-static void get_session(struct state_in *in, struct gate_session *gs)
+static int get_session(struct state_in *in, struct gate_session *gs)
 {
 	const uint8_t *reply;
 
@@ -66,7 +71,7 @@ static void get_session(struct state_in *in, struct gate_session *gs)
 	reply = state_get_bytes(in, HELLO_MAX, &gs->reply_len);
 	if (reply != NULL)
 		memcpy(gs->reply, reply, gs->reply_len);
-	get_lanes(in, gs);
+	return get_lanes(in, gs);
 }
 
 static int take_session(struct gate *g, struct state_in *in)
@@ -85,7 +90,9 @@ static int take_session(struct gate *g, struct state_in *in)
 	rc = gate_session_new(&gs, g, id, key, NULL, in->now_ms);
 	if (rc != 0)
 		return rc;
-	get_session(in, gs);
+	rc = get_session(in, gs);
+	if (rc != 0)
+		return rc;
 	rc = session_import(&s, in, id, &gs->owner->budget, &g->pages,
 	    gate_session_ops(), gs);
 	if (rc != 0)

@@ -4,15 +4,32 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* Kept for reuse; a session that was busy once does not stay large. */
 #define SPARE_MAX 64u
+#define LANES_STEP 8u		/* lanes are made so many at once */
 
 void sent_init(struct sent *s)
 {
 	*s = (struct sent){ 0 };
-	for (size_t i = 0; i < SESSION_LANES; i++)
-		s->lane[i].tail = &s->lane[i].head;
+}
+
+/* Have a place for this lane. */
+static bool reach(struct sent *s, uint64_t lane)
+{
+	size_t lanes = ((size_t)lane / LANES_STEP + 1) * LANES_STEP;
+	struct sent_lane *wider;
+
+	if (lane < s->lanes)
+		return true;
+	wider = realloc(s->lane, lanes * sizeof(*wider));
+	if (wider == NULL)
+		return false;
+	memset(wider + s->lanes, 0, (lanes - s->lanes) * sizeof(*wider));
+	s->lane = wider;
+	s->lanes = lanes;
+	return true;
 }
 
 static void free_list(struct sent_record *r)
@@ -27,17 +44,19 @@ static void free_list(struct sent_record *r)
 
 void sent_fini(struct sent *s)
 {
-	for (size_t i = 0; i < SESSION_LANES; i++)
+	for (size_t i = 0; i < s->lanes; i++)
 		free_list(s->lane[i].head);
+	free(s->lane);
 	free_list(s->free);
 	sent_init(s);
 }
 
-struct sent_record *sent_new(struct sent *s)
+struct sent_record *sent_new(struct sent *s, uint64_t lane)
 {
 	struct sent_record *r = s->free;
 
-	if (s->count >= SENT_RECORDS_MAX)
+	assert(lane < SESSION_LANES);
+	if (s->count >= SENT_RECORDS_MAX || !reach(s, lane))
 		return NULL;
 	if (r != NULL) {
 		s->free = r->next;
@@ -56,14 +75,19 @@ struct sent_record *sent_new(struct sent *s)
 
 void sent_push(struct sent *s, uint64_t lane, struct sent_record *r)
 {
-	assert(lane < SESSION_LANES);
+	struct sent_lane *l = &s->lane[lane];
+
+	assert(lane < s->lanes);
 	r->next = NULL;
 	if (r->count > 0)
 		s->carrying++;
 	s->flight += r->size;
-	s->lane[lane].flight += r->size;
-	*s->lane[lane].tail = r;
-	s->lane[lane].tail = &r->next;
+	l->flight += r->size;
+	if (l->head == NULL)
+		l->head = r;
+	else
+		l->last->next = r;
+	l->last = r;
 }
 
 void sent_drop(struct sent *s, struct sent_record *r)
@@ -79,11 +103,11 @@ void sent_drop(struct sent *s, struct sent_record *r)
 }
 
 /* The fate of a record is known. */
-static void settle(struct sent *s, size_t lane, struct sent_record *r,
+static void settle(struct sent *s, struct sent_lane *l, struct sent_record *r,
     sent_fn fn, void *ctx)
 {
 	s->flight -= r->size;
-	s->lane[lane].flight -= r->size;
+	l->flight -= r->size;
 	if (r->count > 0)
 		s->carrying--;
 	fn(ctx, r);
@@ -91,22 +115,23 @@ static void settle(struct sent *s, size_t lane, struct sent_record *r,
 }
 
 /* Take the acknowledged records out of one lane. */
-static void lane_acked(struct sent *s, size_t lane, const struct range *ack,
-    size_t count, sent_fn fn, void *ctx)
+static void lane_acked(struct sent *s, struct sent_lane *l,
+    const struct range *ack, size_t count, sent_fn fn, void *ctx)
 {
-	struct sent_record **at = &s->lane[lane].head, *r;
+	struct sent_record **at = &l->head, *before = NULL, *r;
 	size_t i = count;	/* ack[i - 1] is the lowest that may match */
 
 	while ((r = *at) != NULL && i > 0) {
 		if (r->number >= ack[i - 1].to) {
 			i--;
 		} else if (r->number < ack[i - 1].from) {
+			before = r;
 			at = &r->next;
 		} else {
 			*at = r->next;
 			if (*at == NULL)
-				s->lane[lane].tail = at;
-			settle(s, lane, r, fn, ctx);
+				l->last = before;
+			settle(s, l, r, fn, ctx);
 		}
 	}
 }
@@ -114,32 +139,37 @@ static void lane_acked(struct sent *s, size_t lane, const struct range *ack,
 void sent_acked(struct sent *s, const struct range *ack, size_t count,
     sent_fn fn, void *ctx)
 {
-	for (size_t i = 0; i < SESSION_LANES; i++)
+	for (size_t i = 0; i < s->lanes; i++)
 		if (s->lane[i].head != NULL)
-			lane_acked(s, i, ack, count, fn, ctx);
+			lane_acked(s, &s->lane[i], ack, count, fn, ctx);
 }
 
 void sent_lost(struct sent *s, uint64_t lane, uint64_t exchange, sent_fn fn,
     void *ctx)
 {
+	struct sent_lane *l = &s->lane[lane];
 	struct sent_record *r;
 
-	assert(lane < SESSION_LANES);
-	while ((r = s->lane[lane].head) != NULL && r->exchange < exchange) {
-		s->lane[lane].head = r->next;
-		if (r->next == NULL)
-			s->lane[lane].tail = &s->lane[lane].head;
-		settle(s, lane, r, fn, ctx);
+	if (lane >= s->lanes)
+		return;
+	while ((r = l->head) != NULL && r->exchange < exchange) {
+		l->head = r->next;
+		settle(s, l, r, fn, ctx);
 	}
 }
 
 bool sent_pending(const struct sent *s, uint64_t lane)
 {
-	return lane < SESSION_LANES && s->lane[lane].head != NULL;
+	return lane < s->lanes && s->lane[lane].head != NULL;
+}
+
+uint64_t sent_flight(const struct sent *s, uint64_t lane)
+{
+	return lane < s->lanes ? s->lane[lane].flight : 0;
 }
 
 uint64_t sent_oldest(const struct sent *s, uint64_t lane)
 {
-	return lane < SESSION_LANES && s->lane[lane].head != NULL ?
-	    s->lane[lane].head->number : UINT64_MAX;
+	return sent_pending(s, lane) ? s->lane[lane].head->number :
+	    UINT64_MAX;
 }

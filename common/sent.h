@@ -36,11 +36,14 @@ struct sent_record {
 	struct sent_item item[SENT_ITEMS];
 };
 
+struct sent_lane {
+	struct sent_record *head, *last;
+	uint64_t flight;		/* bytes in these */
+};
+
 struct sent {
-	struct {
-		struct sent_record *head, **tail;
-		uint64_t flight;	/* bytes in these */
-	} lane[SESSION_LANES];
+	struct sent_lane *lane;		/* so far as they have been used: */
+	size_t lanes;			/* few without bulk */
 	uint64_t flight;		/* in all lanes */
 	struct sent_record *free;	/* for reuse */
 	unsigned spare;			/* how many of those */
@@ -51,10 +54,13 @@ struct sent {
 void sent_init(struct sent *s);
 void sent_fini(struct sent *s);
 
-/* An empty record to be filled in, or NULL: SENT_RECORDS_MAX or no memory. */
-struct sent_record *sent_new(struct sent *s);
+/*
+ * An empty record to be filled in, for this lane; or NULL: SENT_RECORDS_MAX or
+ * no memory.
+ */
+struct sent_record *sent_new(struct sent *s, uint64_t lane);
 
-/* It is on its way on this lane; numbers grow. Or it is not used after all. */
+/* It is on its way on that lane; numbers grow. Or it is not used after all. */
 void sent_push(struct sent *s, uint64_t lane, struct sent_record *r);
 void sent_drop(struct sent *s, struct sent_record *r);
 
@@ -72,6 +78,7 @@ void sent_lost(struct sent *s, uint64_t lane, uint64_t exchange, sent_fn fn,
     void *ctx);
 
 bool sent_pending(const struct sent *s, uint64_t lane);
+uint64_t sent_flight(const struct sent *s, uint64_t lane);	/* bytes */
 
 /* The lowest number of the lane that is still open, or UINT64_MAX. */
 uint64_t sent_oldest(const struct sent *s, uint64_t lane);

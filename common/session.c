@@ -195,7 +195,7 @@ uint64_t session_rtt_ms(const struct session *s)
 
 uint64_t session_lane_flight(const struct session *s, uint64_t lane)
 {
-	return s->sent.lane[lane].flight;
+	return sent_flight(&s->sent, lane);
 }
 
 uint64_t session_lane_oldest(const struct session *s, uint64_t lane)

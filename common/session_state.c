@@ -285,7 +285,7 @@ static void get_item(struct state_in *in, struct session *s,
 static void get_record(struct state_in *in, struct session *s, uint64_t lane,
     uint64_t *last, int *rc)
 {
-	struct sent_record *r = sent_new(&s->sent);
+	struct sent_record *r = sent_new(&s->sent, lane);
 
 	if (r == NULL) {
 		*rc = ERR_NOMEM;
@@ -308,7 +308,7 @@ static void put_sent(struct state_out *o, const struct session *s)
 {
 	const struct sent_record *r;
 
-	for (size_t i = 0; i < SESSION_LANES; i++) {
+	for (size_t i = 0; i < s->sent.lanes; i++) {
 		uint64_t n = 0;
 
 		for (r = s->sent.lane[i].head; r != NULL; r = r->next)
@@ -330,7 +330,7 @@ static void get_sent(struct state_in *in, struct session *s, int *rc)
 	while (!in->bad && *rc == 0 &&
 	    (lane = state_get(in, SESSION_LANES)) < SESSION_LANES) {
 		n = state_get(in, SENT_RECORDS_MAX);
-		state_refuse_if(in, n == 0 || s->sent.lane[lane].head != NULL);
+		state_refuse_if(in, n == 0 || sent_pending(&s->sent, lane));
 		last = UINT64_MAX;
 		for (; n > 0 && !in->bad && *rc == 0; n--)
 			get_record(in, s, lane, &last, rc);
