@@ -63,12 +63,13 @@ class Quiet:
 
 
 def packaged(socket_path):
-    """upstream and location of packaging/nginx, on a unix socket."""
+    """What packaging/nginx has for http {} and server {}; a unix socket."""
     place = HERE.parent.parent / "packaging" / "nginx"
     text = "".join(p.read_text() for p in sorted(place.iterdir()))
     text = re.sub(r"^\s*#.*\n", "", text, flags=re.M)
     upstream = re.search(r"^upstream .*?^\}", text, re.M | re.S).group(0)
-    location = re.search(r"^location .*?^\}", text, re.M | re.S).group(0)
+    location = re.search(r"^keepalive_requests .*?^\}", text,
+                         re.M | re.S).group(0)
     upstream = re.sub(r"^\s*server .*$", "\tserver unix:%s;" % socket_path,
                       upstream, flags=re.M)
     return upstream, location
@@ -105,7 +106,9 @@ class Rig(harness.World):
         self.http = http
         self.certificates()
         self.server = self.domino(SERVER)
-        self.gateway_conf({SERVER: [self.server.address]}, gateway=gateway)
+        # As packaging/nginx has it.
+        self.gateway_conf({SERVER: [self.server.address]},
+                          gateway="http2_window = 256k\n" + gateway)
         self.key = self.device()
         self.gw = self.gateway()
         self.web = nginx(self, http, workers)
