@@ -22,6 +22,7 @@
 #define DOWN_MAX (2u << 20)	/* and bytes of its response */
 #define AGAIN_MS 10000u		/* after trouble; then twice as long */
 #define AGAIN_MAX_MS 600000u
+#define HEDGED_MS 1000u		/* after a hedge, which costs tokens anyway */
 #define REFUSED_MS 600000u	/* where the path does not; likewise */
 #define REFUSED_MAX_MS 7200000u
 #define GOOD_MS 60000u		/* in use, past troubles are forgotten */
@@ -199,9 +200,12 @@ void lanes_duplex_hedge(struct lanes *l, uint64_t now_ms)
 
 	if (l->duplex.state != DUPLEX_ON)
 		return;
-	/* Domino may just be slow: no reason to wait longer and longer. */
+	/*
+	 * Domino may just be slow, or this machine busy: no reason to do
+	 * without for long, nor to wait longer and longer.
+	 */
 	leave(l, now_ms);
-	l->duplex.retry_ms = now_ms + AGAIN_MS;
+	l->duplex.retry_ms = now_ms + HEDGED_MS;
 	if (up != NONE && l->slot[up].busy)
 		lanes_hedge(l, up, now_ms);
 	if (down != NONE && l->slot[down].busy)
