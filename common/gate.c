@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "common/err.h"
+#include "common/lane_table.h"
 
 #define PAGES_KEEP 1024u	/* free ones of all sessions: 4 MiB */
-#define LANES_STEP 8u		/* lanes are made so many at once */
 #define ENDED_MS 5000u		/* an ended session says so for that long */
 
 void gate_defaults(struct gate_config *c)
@@ -189,18 +189,13 @@ void gate_session_dirty(struct gate_session *gs)
 
 struct gate_lane *gate_session_lane(struct gate_session *gs, uint64_t number)
 {
-	size_t lanes = ((size_t)number / LANES_STEP + 1) * LANES_STEP;
-	struct gate_lane *wider;
+	struct gate_lane *table = lane_table_reach(gs->lane, &gs->lanes,
+	    sizeof(*table), number);
 
-	if (number < gs->lanes)
-		return &gs->lane[number];
-	wider = realloc(gs->lane, lanes * sizeof(*wider));
-	if (wider == NULL)
+	if (table == NULL)
 		return NULL;
-	memset(wider + gs->lanes, 0, (lanes - gs->lanes) * sizeof(*wider));
-	gs->lane = wider;
-	gs->lanes = lanes;
-	return &gs->lane[number];
+	gs->lane = table;
+	return &table[number];
 }
 
 /* ---- what a session tells --------------------------------------------- */

@@ -31,8 +31,9 @@
  *
  * The numbers of an answer that refuses are 0, and the window is missing. Bytes
  * after that, or after the agent of a hello, are for later versions: a receiver
- * ignores them, a sender of this version writes none. Other values of status, a generation above 16383, a longer agent and a
- * payload that ends early are errors. Status 0 and 1 alone give keys.
+ * ignores them, a sender of this version writes none. Other values of status, a
+ * generation above 16383, a longer agent and a payload that ends early are
+ * errors. Status 0 and 1 alone give keys.
  */
 #ifndef COMMON_HELLO_H
 #define COMMON_HELLO_H

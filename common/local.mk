@@ -34,6 +34,8 @@ common_libengine_a_SOURCES = \
 	common/gate_state.h \
 	common/hello.c \
 	common/hello.h \
+	common/lane_table.c \
+	common/lane_table.h \
 	common/lanes.c \
 	common/lanes.h \
 	common/lanes_answer.c \

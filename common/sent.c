@@ -4,11 +4,11 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "common/lane_table.h"
 
 /* Kept for reuse; a session that was busy once does not stay large. */
 #define SPARE_MAX 64u
-#define LANES_STEP 8u		/* lanes are made so many at once */
 
 void sent_init(struct sent *s)
 {
@@ -18,18 +18,12 @@ void sent_init(struct sent *s)
 /* Have a place for this lane. */
 static bool reach(struct sent *s, uint64_t lane)
 {
-	size_t lanes = ((size_t)lane / LANES_STEP + 1) * LANES_STEP;
-	struct sent_lane *wider;
+	struct sent_lane *table = lane_table_reach(s->lane, &s->lanes,
+	    sizeof(*table), lane);
 
-	if (lane < s->lanes)
-		return true;
-	wider = realloc(s->lane, lanes * sizeof(*wider));
-	if (wider == NULL)
-		return false;
-	memset(wider + s->lanes, 0, (lanes - s->lanes) * sizeof(*wider));
-	s->lane = wider;
-	s->lanes = lanes;
-	return true;
+	if (table != NULL)
+		s->lane = table;
+	return table != NULL;
 }
 
 static void free_list(struct sent_record *r)
