@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "system"))
 
 import harness  # noqa: E402
+import web  # noqa: E402
 
 SERVER = "CN=Mail1/O=Acme"
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -62,19 +63,6 @@ class Quiet:
             self.note("failed: " + name)
 
 
-def packaged(socket_path):
-    """What packaging/nginx has for http {} and server {}; a unix socket."""
-    place = HERE.parent.parent / "packaging" / "nginx"
-    text = "".join(p.read_text() for p in sorted(place.iterdir()))
-    text = re.sub(r"^\s*#.*\n", "", text, flags=re.M)
-    upstream = re.search(r"^upstream .*?^\}", text, re.M | re.S).group(0)
-    location = re.search(r"^keepalive_requests .*?^\}", text,
-                         re.M | re.S).group(0)
-    upstream = re.sub(r"^\s*server .*$", "\tserver unix:%s;" % socket_path,
-                      upstream, flags=re.M)
-    return upstream, location
-
-
 def nginx(w, http="2", workers=2, connections=8192, ports=1, more=""):
     """
     Start nginx as packaging/nginx has it, in front of the gateway's unix
@@ -84,7 +72,8 @@ def nginx(w, http="2", workers=2, connections=8192, ports=1, more=""):
     at.mkdir()
     w.nginx_ports = [w.port() for _ in range(ports)]
     w.nginx_port = w.nginx_ports[0]
-    upstream, location = packaged(w.gateway_dir / "http.sock")
+    upstream, location = web.shipped(
+        "unix:%s" % (w.gateway_dir / "http.sock"))["tuned"]
     (at / "nginx.conf").write_text(NGINX_CONF % {
         "user": "user nobody nogroup;" if w.is_root else "",
         "workers": workers,
