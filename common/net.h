@@ -39,9 +39,10 @@ const char *net_text(const struct sockaddr *sa, char *out, size_t out_len);
 
 /*
  * A bound, listening, non-blocking, close-on-exec socket. For TCP:
- * SO_REUSEADDR, IPV6_V6ONLY. For a unix socket: an old socket file that nobody listens on
- * is replaced, one in use is ERR_EXIST, mode is set on the new one; a path that
- * is something else is left alone (ENOTSOCK). ERR_IO with errno otherwise.
+ * SO_REUSEADDR, IPV6_V6ONLY. For a unix socket: an old socket file that nobody
+ * listens on is replaced, one in use is ERR_EXIST, mode is set on the new one;
+ * a path that is something else is left alone (ENOTSOCK). ERR_IO with errno
+ * otherwise.
  */
 int net_listen_tcp(const struct sockaddr *sa, int backlog, int *fd);
 int net_listen_unix(const char *path, unsigned mode, int backlog, int *fd);

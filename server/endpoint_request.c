@@ -191,16 +191,33 @@ static ssize_t on_content(void *cls, uint64_t pos, char *buf, size_t max)
 	return 0;
 }
 
+/*
+ * Does the response end with its connection, instead of being cut into chunks?
+ * Each of those is copied through libmicrohttpd's pool and sent by itself, a
+ * record at a time. A web server on this machine (and it is one, as it says
+ * whom the request is from) has the next connection for nothing.
+ */
+static bool ends_with_connection(const struct request *r)
+{
+	return r->connection->is_local && r->origin.known;
+}
+
 /* The response is longer than its beginning: let the rest follow. */
 static bool answer_stream(struct request *r, size_t begun)
 {
+	struct MHD_Response *response;
+
 	r->stage = malloc(STREAM_BLOCK);
 	if (r->stage == NULL)
 		return false;
 	memcpy(r->stage, r->endpoint->scratch, begun);
 	r->stage_len = begun;
-	return queue(r, MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
-	    STREAM_BLOCK, on_content, r, NULL));
+	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN,
+	    STREAM_BLOCK, on_content, r, NULL);
+	if (response != NULL && ends_with_connection(r))
+		(void)MHD_set_response_options(response,	/* or chunks */
+		    MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+	return queue(r, response);
 }
 
 static bool answer(struct request *r)

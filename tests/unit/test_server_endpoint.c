@@ -42,6 +42,7 @@ static struct {
 	struct session *client;
 	struct stream *stream;		/* the gateway's end */
 	uint64_t exchange;
+	const char *forwarded;		/* X-Forwarded-For */
 	char peer[ENDPOINT_PEER_MAX];	/* of the last session */
 	char in[IN_MAX];
 	size_t in_len;
@@ -140,6 +141,7 @@ static void set_limits(void)
 
 	memset(&t, 0, sizeof(t));
 	t.request_ms = 60000;
+	t.forwarded = "10.1.2.3, \"evil";
 	sources_defaults(&t.sources);
 	CU_ASSERT_EQUAL_FATAL(networks_add(&t.proxies, "127.0.0.1", why), 0);
 }
@@ -267,8 +269,8 @@ static void post(int fd, const void *body, size_t len)
 	char head[256];
 
 	snprintf(head, sizeof(head), "POST /nrpc/" ID " HTTP/1.1\r\n"
-	    "Host: x\r\nX-Forwarded-For: 10.1.2.3, \"evil\r\n"
-	    "Content-Length: %zu\r\n\r\n", len);
+	    "Host: x\r\nX-Forwarded-For: %s\r\n"
+	    "Content-Length: %zu\r\n\r\n", t.forwarded, len);
 	send_text(fd, head);
 	send_all(fd, body, len);
 }
@@ -863,6 +865,66 @@ static void test_a_long_answer_streams(void)
 	tear_down();
 }
 
+/* Collect what comes until the connection ends, at most for a second. */
+static bool receive_all(int fd)
+{
+	ssize_t n = -1;
+
+	t.in_len = 0;
+	for (int i = 0; i < 1000 && n != 0; i++) {
+		n = recv(fd, t.in + t.in_len, IN_MAX - 1 - t.in_len,
+		    MSG_DONTWAIT);
+		if (n > 0)
+			t.in_len += (size_t)n;
+		turns(1);
+	}
+	return n == 0;
+}
+
+/* How much of the stream is in the records behind the head. */
+static size_t records_hold(struct stream *st)
+{
+	char *at = body_of(), *end = t.in + t.in_len;
+	static char data[100000];
+	struct session_seen seen = { .has_end = false };
+	size_t len;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	for (; at < end; at += len) {
+		CU_ASSERT_EQUAL_FATAL(record_peek((uint8_t *)at,
+		    (size_t)(end - at), &len), 0);
+		CU_ASSERT_EQUAL(session_receive(t.client, (uint8_t *)at, len,
+		    1, &seen), 0);
+	}
+	CU_ASSERT_TRUE(seen.has_end);
+	return stream_copy(st, data, sizeof(data));
+}
+
+static void test_a_web_server_here_gets_no_chunks(void)
+{
+	static char data[50000];
+	struct stream *st;
+	int fd;
+
+	set_up();
+	t.forwarded = "203.0.113.9";
+	fd = dial();
+	make_idle_session(fd);
+	CU_ASSERT_EQUAL(stream_open(t.client, "CN=A", &st), 0);
+	stream_attach(st, &stream_ops, NULL);
+	post_records(fd, 20000);
+	turns(20);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t.stream);
+	CU_ASSERT_EQUAL(stream_write(t.stream, data, sizeof(data)),
+	    sizeof(data));
+	CU_ASSERT_TRUE(receive_all(fd));
+	CU_ASSERT_PTR_NULL(strstr(t.in, "Transfer-Encoding"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "Connection: close\r\n"));
+	CU_ASSERT_EQUAL(records_hold(st), sizeof(data));
+	close(fd);
+	tear_down();
+}
+
 static void test_a_client_that_leaves_is_noticed_at_once(void)
 {
 	struct gate_stats stats;
@@ -1079,6 +1141,8 @@ int main(void)
 		{ "a request is held until there is something",
 		  test_a_request_is_held_until_there_is_something },
 		{ "a long answer streams", test_a_long_answer_streams },
+		{ "a web server on this machine gets no chunks",
+		  test_a_web_server_here_gets_no_chunks },
 		{ "a client that leaves is noticed at once",
 		  test_a_client_that_leaves_is_noticed_at_once },
 		{ "half a request and an end at once are the end",
