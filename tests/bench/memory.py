@@ -25,6 +25,9 @@ import time
 import rig
 
 SETTLE_S = 4
+# Sessions: until the first request that each of them holds has been renewed, as
+# the gateway's libmicrohttpd touches all of a connection's memory then.
+HELD_S = 50
 BATCH = 20         # connections of the churn at once
 
 
@@ -87,7 +90,7 @@ def sessions(counts):
         try:
             fleet = r.fleet(n, "--idle")
             fleet.wait_line(r'"ready": %d\b' % n, timeout=120)
-            time.sleep(SETTLE_S)
+            time.sleep(HELD_S)
             lines.append((n, sample(r, fleet, sessions=n)))
             fleet.kill()
         finally:
