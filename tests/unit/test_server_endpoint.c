@@ -729,6 +729,21 @@ static void test_a_request_may_go_on_but_not_stand_still(void)
 	tear_down();
 }
 
+/* The client takes so many bytes of records, the last of which *seen tells. */
+static unsigned take_records(char *at, size_t left, struct session_seen *seen)
+{
+	unsigned records = 0;
+	size_t len;
+
+	for (; left > 0; at += len, left -= len, records++) {
+		CU_ASSERT_EQUAL_FATAL(record_peek((uint8_t *)at, left, &len),
+		    0);
+		CU_ASSERT_EQUAL(session_receive(t.client, (uint8_t *)at, len,
+		    1, seen), 0);
+	}
+	return records;
+}
+
 /*
  * Take what comes next of a chunked response; returns how many records. *over:
  * it was the end.
@@ -737,7 +752,7 @@ static unsigned take_chunks(int fd, bool *over)
 {
 	struct session_seen seen;
 	unsigned records = 0;
-	size_t left, len;
+	size_t left;
 	ssize_t n = 0;
 	char *at;
 
@@ -754,13 +769,8 @@ static unsigned take_chunks(int fd, bool *over)
 	while (at < t.in + t.in_len && !*over) {
 		left = strtoul(at, &at, 16);
 		*over = left == 0;
-		for (at += 2; left > 0; at += len, left -= len, records++) {
-			CU_ASSERT_EQUAL_FATAL(record_peek((uint8_t *)at, left,
-			    &len), 0);
-			CU_ASSERT_EQUAL(session_receive(t.client,
-			    (uint8_t *)at, len, 1, &seen), 0);
-		}
-		at += 2;
+		records += take_records(at + 2, left, &seen);
+		at += 2 + left + 2;
 	}
 	return records;
 }
@@ -841,24 +851,35 @@ static void test_a_request_is_held_until_there_is_something(void)
 	tear_down();
 }
 
-static void test_a_long_answer_streams(void)
-{
-	static char data[50000];	/* as much as goes unacknowledged */
-	struct stream *st;
-	int fd;
+#define LONG_ANSWER 50000u	/* bytes: as many as go unacknowledged */
 
-	set_up();
-	fd = dial();
+/* A new session's exchange is to be answered with so much of a stream. */
+static struct stream *begin_long_answer(int fd)
+{
+	static char data[LONG_ANSWER];
+	struct stream *st;
+
 	make_idle_session(fd);
-	CU_ASSERT_EQUAL(stream_open(t.client, "CN=A", &st), 0);
+	CU_ASSERT_EQUAL_FATAL(stream_open(t.client, "CN=A", &st), 0);
+	stream_attach(st, &stream_ops, NULL);
 	post_records(fd, 20000);
 	turns(20);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(t.stream);
 	CU_ASSERT_EQUAL(stream_write(t.stream, data, sizeof(data)),
 	    sizeof(data));
+	return st;
+}
+
+static void test_a_long_answer_streams(void)
+{
+	int fd;
+
+	set_up();
+	fd = dial();
+	(void)begin_long_answer(fd);
 	CU_ASSERT_TRUE(receive(fd, false));
 	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "Transfer-Encoding: chunked"));
-	CU_ASSERT_TRUE(t.in_len > sizeof(data));
+	CU_ASSERT_TRUE(t.in_len > LONG_ANSWER);
 	post_records(fd, 0);		/* and the connection goes on */
 	CU_ASSERT_TRUE(receive(fd, false));
 	close(fd);
@@ -881,46 +902,26 @@ static bool receive_all(int fd)
 	return n == 0;
 }
 
-/* How much of the stream is in the records behind the head. */
-static size_t records_hold(struct stream *st)
-{
-	char *at = body_of(), *end = t.in + t.in_len;
-	static char data[100000];
-	struct session_seen seen = { .has_end = false };
-	size_t len;
-
-	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
-	for (; at < end; at += len) {
-		CU_ASSERT_EQUAL_FATAL(record_peek((uint8_t *)at,
-		    (size_t)(end - at), &len), 0);
-		CU_ASSERT_EQUAL(session_receive(t.client, (uint8_t *)at, len,
-		    1, &seen), 0);
-	}
-	CU_ASSERT_TRUE(seen.has_end);
-	return stream_copy(st, data, sizeof(data));
-}
-
 static void test_a_web_server_here_gets_no_chunks(void)
 {
-	static char data[50000];
+	static uint8_t data[2 * LONG_ANSWER];
+	struct session_seen seen = { .has_end = false };
 	struct stream *st;
+	char *body;
 	int fd;
 
 	set_up();
 	t.forwarded = "203.0.113.9";
 	fd = dial();
-	make_idle_session(fd);
-	CU_ASSERT_EQUAL(stream_open(t.client, "CN=A", &st), 0);
-	stream_attach(st, &stream_ops, NULL);
-	post_records(fd, 20000);
-	turns(20);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(t.stream);
-	CU_ASSERT_EQUAL(stream_write(t.stream, data, sizeof(data)),
-	    sizeof(data));
+	st = begin_long_answer(fd);
 	CU_ASSERT_TRUE(receive_all(fd));
 	CU_ASSERT_PTR_NULL(strstr(t.in, "Transfer-Encoding"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "Connection: close\r\n"));
-	CU_ASSERT_EQUAL(records_hold(st), sizeof(data));
+	body = body_of();
+	CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+	take_records(body, (size_t)(t.in + t.in_len - body), &seen);
+	CU_ASSERT_TRUE(seen.has_end);
+	CU_ASSERT_EQUAL(stream_copy(st, data, sizeof(data)), LONG_ANSWER);
 	close(fd);
 	tear_down();
 }
