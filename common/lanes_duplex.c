@@ -16,13 +16,15 @@
 #define NONE SESSION_LANES
 #define QUESTION_GAP_MS 1000u	/* that ends the row */
 #define TRY_MS 1000u		/* and two round trips, to be shown */
+#define TIMED_MS 30u		/* and 9/8 of one, from PING to PONG */
 #define RTT_UNKNOWN_MS 500u
 #define IDLE_MS 3000u		/* not used for so long, it ends */
 #define LIFE_MS 20000u		/* of one exchange, then the next begins */
 #define DOWN_MAX (2u << 20)	/* and bytes of its response */
 #define AGAIN_MS 10000u		/* after trouble; then twice as long */
 #define AGAIN_MAX_MS 600000u
-#define HEDGED_MS 1000u		/* after a hedge, which costs tokens anyway */
+#define SLOW_MS 1000u		/* after a hedge; longer if it was of no use: */
+#define USEFUL_MIN 5u		/* questions that it has carried */
 #define REFUSED_MS 600000u	/* where the path does not; likewise */
 #define REFUSED_MAX_MS 7200000u
 #define GOOD_MS 60000u		/* in use, past troubles are forgotten */
@@ -37,6 +39,7 @@ void lanes_duplex_init(struct lanes *l)
 	l->duplex.questions = 0;
 	l->duplex.retry_ms = 0;
 	l->duplex.pause_ms = AGAIN_MS;
+	l->duplex.slow_ms = SLOW_MS;
 	l->duplex.refused_ms = REFUSED_MS;
 }
 
@@ -142,6 +145,7 @@ static void set_state(struct lanes *l, int state, uint64_t now_ms)
 	l->duplex.state = state;
 	l->duplex.since_ms = now_ms;
 	l->duplex.questions = 0;
+	l->duplex.carried = 0;
 }
 
 /* The response of `down` ends by itself when there is nothing in it. */
@@ -150,6 +154,8 @@ static void leave(struct lanes *l, uint64_t now_ms)
 	finish(l, &l->duplex.up, now_ms);
 	finish(l, &l->duplex.next, now_ms);
 	l->duplex.down = NONE;
+	if (l->duplex.carried >= USEFUL_MIN)
+		l->duplex.slow_ms = SLOW_MS;
 	set_state(l, DUPLEX_OFF, now_ms);
 }
 
@@ -165,6 +171,14 @@ static void refused(struct lanes *l, uint64_t now_ms)
 	leave(l, now_ms);
 	l->duplex.retry_ms = now_ms + l->duplex.refused_ms;
 	longer(&l->duplex.refused_ms, REFUSED_MAX_MS);
+}
+
+/* It is no quicker than exchanges. That may be for now only. */
+static void slow(struct lanes *l, uint64_t now_ms)
+{
+	leave(l, now_ms);
+	l->duplex.retry_ms = now_ms + l->duplex.slow_ms;
+	longer(&l->duplex.slow_ms, AGAIN_MAX_MS);
 }
 
 void lanes_duplex_doubt(struct lanes *l, uint64_t now_ms)
@@ -200,12 +214,7 @@ void lanes_duplex_hedge(struct lanes *l, uint64_t now_ms)
 
 	if (l->duplex.state != DUPLEX_ON)
 		return;
-	/*
-	 * Domino may just be slow, or this machine busy: no reason to do
-	 * without for long, nor to wait longer and longer.
-	 */
-	leave(l, now_ms);
-	l->duplex.retry_ms = now_ms + HEDGED_MS;
+	slow(l, now_ms);	/* or Domino is, or this machine busy */
 	if (up != NONE && l->slot[up].busy)
 		lanes_hedge(l, up, now_ms);
 	if (down != NONE && l->slot[down].busy)
@@ -234,6 +243,7 @@ static void try(struct lanes *l, uint64_t now_ms)
 	set_state(l, DUPLEX_TRIED, now_ms);
 	l->duplex.used_ms = now_ms;
 	l->duplex.oldest = UINT64_MAX;
+	l->duplex.is_timed = false;
 	if (!begin_down(l, now_ms) || !begin_up(l, &l->duplex.up, now_ms))
 		lanes_duplex_doubt(l, now_ms);
 }
@@ -269,13 +279,16 @@ static bool up_is_shown(const struct lanes *l)
 	    l->duplex.first_number;
 }
 
-static uint64_t shown_by(const struct lanes *l)
+static uint64_t known_rtt(const struct lanes *l)
 {
 	uint64_t rtt = session_rtt_ms(l->session);
 
-	if (rtt == UINT64_MAX)
-		rtt = RTT_UNKNOWN_MS;
-	return l->slot[newest_up(l)].start_ms + TRY_MS + 2 * rtt;
+	return rtt == UINT64_MAX ? RTT_UNKNOWN_MS : rtt;
+}
+
+static uint64_t shown_by(const struct lanes *l)
+{
+	return l->slot[newest_up(l)].start_ms + TRY_MS + 2 * known_rtt(l);
 }
 
 static bool is_old(const struct slot *s, uint64_t bytes, uint64_t most,
@@ -322,18 +335,82 @@ static void use(struct lanes *l, uint64_t now_ms)
 		lanes_start(l, lane, TAKE_NOTHING, true, now_ms);
 }
 
+/* To the body of `up`. False: nothing to say. */
+static bool append(struct lanes *l, enum session_take take, uint64_t now_ms)
+{
+	struct slot *s = &l->slot[l->duplex.up];
+	struct session_fill f = {
+		.lane = s->lane, .exchange = s->exchange, .take = take,
+		.ack = take == TAKE_PING,
+	};
+	uint8_t out[2 * SMALL_MAX];
+	bool ended;
+	size_t n;
+
+	n = session_fill(l->session, &f, out, sizeof(out), now_ms, &ended);
+	if (n == 0)
+		return false;
+	s->body_len += n;
+	l->ops->append(l->ctx, s->lane, out, n);
+	return true;
+}
+
+/*
+ * What follows the beginning of a body may be held back a little, to go with
+ * more of it. An exchange would be quicker: time a second PING.
+ */
+static void time_it(struct lanes *l, uint64_t now_ms)
+{
+	set_state(l, DUPLEX_TIMED, now_ms);
+	session_ping(l->session);
+	(void)append(l, TAKE_PING, now_ms);
+}
+
+static uint64_t timed_by(const struct lanes *l)
+{
+	uint64_t rtt = known_rtt(l);
+
+	return l->duplex.since_ms + rtt + rtt / 8 + TIMED_MS;
+}
+
+/* Then whatever is sent may be in a queue, and its time tells nothing. */
+static bool is_beside_bulk(const struct lanes *l, uint64_t now_ms)
+{
+	for (unsigned i = 0; i < SESSION_LANES; i++)
+		if (l->slot[i].busy && l->slot[i].bulk &&
+		    l->slot[i].hold_ms == 0)
+			return true;
+	return lanes_bulk_wanted(l, now_ms) > 0;
+}
+
 static void run_tried(struct lanes *l, uint64_t now_ms)
 {
-	if (l->slot[l->duplex.down].records > 0 && up_is_shown(l))
-		use(l, now_ms);
-	else if (now_ms >= shown_by(l))
+	if (l->slot[l->duplex.down].records > 0 && up_is_shown(l)) {
+		if (is_beside_bulk(l, now_ms))
+			use(l, now_ms);
+		else
+			time_it(l, now_ms);
+	} else if (now_ms >= shown_by(l)) {
 		refused(l, now_ms);
+	}
+}
+
+static void run_timed(struct lanes *l, uint64_t now_ms)
+{
+	if (!session_ping_is_open(l->session)) {
+		l->duplex.is_timed = true;
+		use(l, now_ms);
+	} else if (now_ms >= timed_by(l)) {
+		slow(l, now_ms);
+	}
 }
 
 static void run_on(struct lanes *l, uint64_t now_ms)
 {
 	if (now_ms - l->duplex.used_ms >= IDLE_MS)
 		leave(l, now_ms);
+	else if (!l->duplex.is_timed && !is_beside_bulk(l, now_ms))
+		time_it(l, now_ms);
 	else if (!renew_up(l, now_ms) || !renew_down(l, now_ms))
 		lanes_duplex_doubt(l, now_ms);
 }
@@ -355,6 +432,8 @@ void lanes_duplex_run(struct lanes *l, uint64_t now_ms)
 	}
 	if (l->duplex.state == DUPLEX_TRIED)
 		run_tried(l, now_ms);
+	else if (l->duplex.state == DUPLEX_TIMED)
+		run_timed(l, now_ms);
 	else
 		run_on(l, now_ms);
 }
@@ -368,6 +447,8 @@ uint64_t lanes_duplex_at(const struct lanes *l)
 		break;
 	case DUPLEX_TRIED:
 		return shown_by(l);
+	case DUPLEX_TIMED:
+		return timed_by(l);
 	case DUPLEX_ON:
 		at = l->duplex.used_ms + IDLE_MS;
 		return l->duplex.next != NONE && shown_by(l) < at ?
@@ -389,24 +470,6 @@ static void note_use(struct lanes *l, uint64_t now_ms)
 	l->duplex.oldest = oldest;
 }
 
-static bool append(struct lanes *l, uint64_t now_ms)
-{
-	struct slot *s = &l->slot[l->duplex.up];
-	struct session_fill f = {
-		.lane = s->lane, .exchange = s->exchange, .take = TAKE_QUICK,
-	};
-	uint8_t out[2 * SMALL_MAX];
-	bool ended;
-	size_t n;
-
-	n = session_fill(l->session, &f, out, sizeof(out), now_ms, &ended);
-	if (n == 0)
-		return false;
-	s->body_len += n;
-	l->ops->append(l->ctx, s->lane, out, n);
-	return true;
-}
-
 bool lanes_duplex_send(struct lanes *l, uint64_t now_ms)
 {
 	const struct slot *s;
@@ -421,6 +484,7 @@ bool lanes_duplex_send(struct lanes *l, uint64_t now_ms)
 		return false;
 	note_use(l, now_ms);
 	l->stats.streamed++;
+	l->duplex.carried++;
 	lanes_earn_token(l);
-	return append(l, now_ms);
+	return append(l, TAKE_QUICK, now_ms);
 }

@@ -118,7 +118,7 @@ struct lanes {
 	 * over from `up`.
 	 */
 	struct {
-		enum { DUPLEX_OFF, DUPLEX_TRIED, DUPLEX_ON } state;
+		enum { DUPLEX_OFF, DUPLEX_TRIED, DUPLEX_TIMED, DUPLEX_ON } state;
 		unsigned up, next, down;
 		uint64_t first_number;	/* of the records in the newer of them */
 		uint64_t oldest;	/* of these, when that last changed */
@@ -127,7 +127,10 @@ struct lanes {
 		unsigned questions;	/* so many in a row, not too early */
 		uint64_t question_ms;	/* the last of them */
 		uint64_t retry_ms;	/* too early before that */
-		uint64_t pause_ms, refused_ms;	/* the next time it fails */
+		unsigned carried;	/* pieces of `up`, in this state */
+		bool is_timed;		/* it is as quick as exchanges */
+		/* The next time it fails, is too slow, or refused. */
+		uint64_t pause_ms, slow_ms, refused_ms;
 	} duplex;
 	bool closing, over;
 	struct lanes_stats stats;

@@ -347,6 +347,7 @@ static int take_frame(struct session *s, struct frame *f, uint64_t now_ms,
 	case FRAME_PONG:
 		if (f->u.ping.token != s->ping_token || s->ping_queued)
 			return 0;
+		s->ping_open = false;
 		s->stats.ping_rtt_ms = now_ms - s->ping_ms;
 		cwnd_on_probe(&s->cwnd, now_ms);
 		return 0;

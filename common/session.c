@@ -242,9 +242,14 @@ bool session_is_closed(const struct session *s)
 
 void session_ping(struct session *s)
 {
-	s->ping_queued = true;
+	s->ping_queued = s->ping_open = true;
 	s->ping_token++;
 	s->ops->on_wake(s->ctx);
+}
+
+bool session_ping_is_open(const struct session *s)
+{
+	return s->ping_open;
 }
 
 uint64_t session_streams_refused(const struct session *s)

@@ -273,8 +273,13 @@ bool session_is_closed(const struct session *s);
 /* Reset all streams locally with on_reset; nothing is sent. */
 void session_close_streams(struct session *s, uint64_t code);
 
-/* Ask for a PONG; how long it took is ping_rtt_ms in session_stats. */
+/*
+ * Ask for a PONG; how long it took is ping_rtt_ms in session_stats. is_open:
+ * the last one has not been answered (after a restart of ours that is
+ * forgotten).
+ */
 void session_ping(struct session *s);
+bool session_ping_is_open(const struct session *s);
 
 struct session_stats {
 	uint64_t records_in, records_out, bytes_in, bytes_out;

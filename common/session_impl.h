@@ -102,7 +102,7 @@ struct session {
 	uint64_t charged;		/* of both, to the budget */
 	uint64_t consumed;		/* bytes read from all streams so far */
 
-	bool ping_queued, pong_queued;
+	bool ping_queued, ping_open, pong_queued;
 	uint64_t ping_token, pong_token, ping_ms;
 	bool closed;			/* nothing is received any more */
 	bool close_queued;

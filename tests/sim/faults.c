@@ -50,6 +50,7 @@ static void choose_path(struct faults_path *p, struct rng *r)
 		p->silence_ms = PICK(r, 5000, 12000, 60000);
 	p->hold_request = rng_chance(r, 400);
 	p->hold_response = rng_chance(r, 300);
+	p->more_ms = rng_chance(r, 200) ? rng_size(r, 250) : 0;
 	p->http2 = rng_chance(r, 400);
 	p->blind_per_mille = (unsigned)PICK(r, 0, 0, 500, 1000);
 }

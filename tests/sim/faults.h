@@ -23,6 +23,8 @@ struct faults_path {
 	uint64_t silence_ms;		/* the proxy's patience; 0: endless */
 	bool hold_request;		/* forwarded only once it is whole */
 	bool hold_response;
+	uint64_t more_ms;		/* behind the beginning of a body that
+					 * goes on, it waits for more */
 	bool http2;
 	unsigned blind_per_mille;	/* gateway not told of lost clients */
 };

@@ -59,6 +59,8 @@ static void strike(struct weather *h)
 		trace_say(&w->trace, "a proxy keeps other things");
 		w->faults.path.hold_request = rng_chance(&h->rng, 500);
 		w->faults.path.hold_response = rng_chance(&h->rng, 500);
+		w->faults.path.more_ms = rng_chance(&h->rng, 300) ?
+		    rng_size(&h->rng, 250) : 0;
 		break;
 	case FAULTS_EVENTS:
 		break;

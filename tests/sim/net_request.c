@@ -242,6 +242,8 @@ static void push(struct net_call *c, size_t len, bool end)
 	*p = (struct net_push){ n->pushes, c, net_blob_ref(c->body), c->conn,
 	    len, end };
 	n->pushes = p;
+	if (!end && c->body->len > len)		/* not its beginning */
+		at += n->faults->path.more_ms;
 	if (at < c->last_up_ms)
 		at = c->last_up_ms;
 	c->last_up_ms = at;

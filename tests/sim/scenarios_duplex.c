@@ -51,19 +51,23 @@ static void transaction_on_http2_costs_none(struct world *w)
 	costs_no_exchange(w, true);
 }
 
-/* It is tried once, and nobody waits for what is kept then. */
-static void kept(struct world *w, bool up, bool down)
+/* It is tried, and nobody waits for what is kept then. */
+static void is_of_no_use(struct world *w)
 {
-	struct apps_conv *c;
+	struct apps_conv *c = start(w, true);
 
-	w->faults.path.hold_request = up;
-	w->faults.path.hold_response = down;
-	c = start(w, true);
 	if (!scenarios_over(w))
 		return;
 	scenarios_limit(w, "questions by a duplex lane", streamed(w), 0);
 	scenarios_limit(w, "exchanges", w->net.posts, LONG_TURNS + 30);
 	scenarios_limit(w, "ms for one", c->client.worst_turn_ms, RTT_MS + 2);
+}
+
+static void kept(struct world *w, bool up, bool down)
+{
+	w->faults.path.hold_request = up;
+	w->faults.path.hold_response = down;
+	is_of_no_use(w);
 }
 
 static void kept_requests_cost_nobody_time(struct world *w)
@@ -74,6 +78,12 @@ static void kept_requests_cost_nobody_time(struct world *w)
 static void kept_responses_cost_nobody_time(struct world *w)
 {
 	kept(w, false, true);
+}
+
+static void waiting_for_more_costs_nobody_time(struct world *w)
+{
+	w->faults.path.more_ms = 40;
+	is_of_no_use(w);
 }
 
 /* One question is repeated by other ways, and the rest go by them at once. */
@@ -117,6 +127,8 @@ const struct scenario scenarios_duplex[] = {
 	    kept_requests_cost_nobody_time },
 	{ "nor does one that keeps responses",
 	    kept_responses_cost_nobody_time },
+	{ "nor does one that waits for more of a body",
+	    waiting_for_more_costs_nobody_time },
 	{ "a path that begins to keep requests costs one question its time",
 	    requests_begin_to_be_kept },
 	{ "so does one that begins to keep responses",

@@ -28,6 +28,7 @@ static unsigned answers, answer_bytes;
 /* What the client asked of HTTP. */
 static struct call {
 	bool open, goes_on;
+	uint64_t since_ms;	/* more came behind what is handed on */
 	uint8_t *body;		/* our copy, while the call is open */
 	size_t len, fed;
 	uint8_t *kept;		/* of the response */
@@ -38,6 +39,7 @@ static struct call {
 static unsigned posts, fresh_posts, moves, opens, opens_apart;
 static size_t longest, unsent_bytes;
 static bool keeps_up, keeps_down;
+static unsigned waits_ms;	/* for more of a body, behind its beginning */
 static bool spoils;		/* the next piece of a response */
 
 /* ---- gateway ---------------------------------------------------------- */
@@ -144,6 +146,8 @@ static void append(void *ctx, unsigned slot, const uint8_t *data, size_t len)
 	(void)ctx;
 	CU_ASSERT_TRUE_FATAL(c->open && c->goes_on);
 	CU_ASSERT_TRUE_FATAL(len <= BODY_ROOM - c->len);
+	if (c->fed == c->len)
+		c->since_ms = now_ms;
 	memcpy(c->body + c->len, data, len);
 	c->len += len;
 	if (c->len > longest)
@@ -208,6 +212,8 @@ static const struct lanes_ops ops = {
 /* Hand on what has come of the request, unless it is kept until it is whole. */
 static void feed(struct call *c)
 {
+	if (c->goes_on && c->fed > 0 && now_ms < c->since_ms + waits_ms)
+		return;
 	/* A move copies the call, so that nothing may point to it. */
 	if (c->x == NULL)
 		CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&c->x, gate, cfg.id,
@@ -262,7 +268,8 @@ static bool answer(unsigned slot)
 
 static bool is_behind(const struct call *c)
 {
-	return !c->whole && c->fed < c->len && !(keeps_up && c->goes_on);
+	return !c->whole && c->fed < c->len &&
+	    !(c->goes_on && (keeps_up || waits_ms > 0));
 }
 
 /* Let everything happen that can happen now. */
@@ -331,7 +338,7 @@ static void setup(void)
 	}
 	now_ms = 100000;
 	posts = moves = opens = opens_apart = answers = answer_bytes = 0;
-	longest = unsent_bytes = fresh_posts = 0;
+	longest = unsent_bytes = fresh_posts = waits_ms = 0;
 	keeps_up = keeps_down = spoils = false;
 	memset(call, 0, sizeof(call));
 	gate_defaults(&gate_cfg);
@@ -522,6 +529,102 @@ static void test_a_path_that_begins_to_keep_responses_does_too(void)
 	begins_to_keep(false, true);
 }
 
+/* Found out by a PING, with no question in it, each time after twice as long. */
+static void test_a_path_that_waits_for_more_is_found_out(void)
+{
+	setup();
+	waits_ms = 40;
+	start();
+	for (unsigned i = 0; i < 60000 / RTT_MS; i++) {
+		ask();
+		CU_ASSERT_EQUAL_FATAL(answers, i + 1);
+	}
+	CU_ASSERT_FALSE(is_duplex());
+	CU_ASSERT_EQUAL(streamed(), 0);
+	CU_ASSERT_EQUAL(stats().hedged, 0);
+	CU_ASSERT_TRUE(opens > 2 && opens <= 6);
+	waits_ms = 0;
+	ask_often(60000 / RTT_MS);
+	CU_ASSERT_TRUE(is_duplex());
+	teardown();
+}
+
+static void on_bulk(void *user, struct stream *st)
+{
+	const uint8_t *p;
+	size_t n;
+
+	(void)user;
+	while ((n = stream_peek(st, &p)) > 0)
+		stream_consume(st, n);
+}
+
+static const struct stream_ops bulk_ops = { on_bulk, ignore_stream,
+    ignore_reset };
+
+/* Questions beside what pours down by another stream. */
+static void ask_beside_bulk(struct stream *from, unsigned n)
+{
+	static uint8_t data[200000];
+
+	while (n-- > 0) {
+		(void)stream_write(from, data, sizeof(data));
+		ask();
+	}
+}
+
+/* There a PING may be in a queue: it is timed once that is over. */
+static void test_beside_bulk_nothing_is_timed(void)
+{
+	struct stream *bulk;
+
+	setup();
+	start();
+	CU_ASSERT_EQUAL_FATAL(lanes_open(lanes, NULL, &bulk), 0);
+	stream_attach(bulk, &bulk_ops, NULL);
+	settle();
+	bulk = far_end;
+	ask_beside_bulk(bulk, cfg.duplex_after / 2);
+	waits_ms = 40;
+	ask_beside_bulk(bulk, 2 * cfg.duplex_after);
+	CU_ASSERT_TRUE(is_duplex());
+	pass(1000);
+	ask();
+	CU_ASSERT_FALSE(is_duplex());
+	CU_ASSERT_EQUAL(stats().hedged, 0);
+	teardown();
+}
+
+/* Nothing is kept before it is in use: found out by a hedge. */
+static void test_a_path_that_is_quick_at_first_is_tried_less_and_less(void)
+{
+	uint64_t end_ms;
+
+	setup();
+	start();
+	end_ms = now_ms + 120000;
+	while (now_ms < end_ms) {
+		keeps_down = is_duplex();
+		ask();
+	}
+	CU_ASSERT_TRUE(stats().hedged > 0);
+	CU_ASSERT_TRUE(opens > 2 && opens <= 7);
+	/* Once it is of use it is tried again as soon as at first. */
+	keeps_down = false;
+	while (!is_duplex())
+		ask();
+	ask_often(cfg.duplex_after);
+	CU_ASSERT_TRUE_FATAL(is_duplex());
+	keeps_down = true;
+	while (is_duplex())
+		ask();
+	keeps_down = false;
+	pass(1000);
+	ask_often(cfg.duplex_after + 2);
+	CU_ASSERT_TRUE(is_duplex());
+	teardown();
+}
+
 static void test_an_idle_session_keeps_nothing_open(void)
 {
 	unsigned before;
@@ -707,6 +810,12 @@ int main(void)
 		    test_a_path_that_keeps_responses_is_found_out },
 		{ "nothing depends on it before it is shown",
 		    test_nothing_depends_on_it_before_it_is_shown },
+		{ "a path that waits for more is found out",
+		    test_a_path_that_waits_for_more_is_found_out },
+		{ "beside bulk nothing is timed",
+		    test_beside_bulk_nothing_is_timed },
+		{ "a path that is quick at first only is tried less and less",
+		    test_a_path_that_is_quick_at_first_is_tried_less_and_less },
 		{ "a path that begins to keep requests costs a hedge",
 		    test_a_path_that_begins_to_keep_requests_costs_a_hedge },
 		{ "a path that begins to keep responses does too",
