@@ -127,6 +127,26 @@ static void describe_tls(CURL *easy, CURLcode code, const char *text,
 	    issuer);
 }
 
+/* What a proxy means that does not let us through. */
+static const char *connect_hint(long status)
+{
+	switch (status) {
+	case 401:	/* tinyproxy's, for a wrong password */
+	case 407:
+		return " (it wants a user and password, or others than those "
+		    "in 'proxy')";
+	case 403:
+	case 405:
+		return " (it forbids this host or port)";
+	case 502:
+	case 503:
+	case 504:
+		return " (it does not reach the web server)";
+	default:
+		return "";
+	}
+}
+
 /* A proxy's own answer, when it did not let us through. */
 static bool describe_proxy(CURL *easy, char *out, size_t out_len)
 {
@@ -136,7 +156,7 @@ static bool describe_proxy(CURL *easy, char *out, size_t out_len)
 	    CURLE_OK || status < 300)
 		return false;
 	snprintf(out, out_len, "the proxy answered %ld%s", status,
-	    status == 407 ? " (it wants a user and password)" : "");
+	    connect_hint(status));
 	return true;
 }
 

@@ -21,6 +21,7 @@ system_tests = \
 	tests/system/neighbours.test \
 	tests/system/nginx-restarted.test \
 	tests/system/nrpc-answer.test \
+	tests/system/proxy.test \
 	tests/system/resources.test \
 	tests/system/roaming.test \
 	tests/system/routing.test \

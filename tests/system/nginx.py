@@ -4,12 +4,10 @@ proxy settings, and starting it.
 """
 
 import shutil
-import socket
 import time
 
 from gateway import WithGateway
-from process import Process, wait_until
-from tap import Failure
+from process import Process
 
 NGINX_CONF = """
 %(user)s
@@ -42,23 +40,13 @@ class Nginx(Process):
     """nginx with its default proxy settings in front of the gateway."""
 
     def __init__(self, directory, address, port, within=()):
-        self.host = address
         self.port = port
         self.directory = directory
         super().__init__("nginx", [
             *within, shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
             or "nginx", "-p", str(directory), "-c", "nginx.conf",
             "-e", "stderr"], directory)
-        self._wait_listening()
-
-    def _wait_listening(self):
-        def connects():
-            if not self.running():
-                raise Failure("nginx ended:\n" + self.tail())
-            with socket.socket() as s:
-                s.settimeout(1)
-                return s.connect_ex((self.host, self.port)) == 0
-        wait_until(connects, lambda: "nginx listens\n" + self.tail())
+        self.wait_listening(address, port)
 
     def requests(self):
         """The lines of the access log so far."""

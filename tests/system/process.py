@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -130,6 +131,17 @@ class Process:
 
     def running(self):
         return self.popen.poll() is None
+
+    def wait_listening(self, host, port):
+        """For programs that do not say so themselves."""
+        def connects():
+            if not self.running():
+                raise Failure("%s ended:\n%s" % (self.name, self.tail()))
+            with socket.socket() as s:
+                s.settimeout(1)
+                return s.connect_ex((host, port)) == 0
+        wait_until(connects, lambda: "%s listens\n%s" % (self.name,
+                                                         self.tail()))
 
     def signal(self, signum):
         if self.running():
