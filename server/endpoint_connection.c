@@ -115,8 +115,8 @@ static void look_at_socket(struct connection *c, struct MHD_Connection *mhd)
 	c->fd = info->connect_fd;
 	if (getsockname(c->fd, (struct sockaddr *)&sa, &sa_len) == 0) {
 		c->is_tcp = sa.ss_family != AF_UNIX;
-		c->is_local = !c->is_tcp ||
-		    net_is_loopback((struct sockaddr *)&sa);
+		c->is_local = c->listener->tls == NULL && (!c->is_tcp ||
+		    net_is_loopback((struct sockaddr *)&sa));
 	}
 	/* Without, the gate's own timers end what a lost peer has left. */
 	if (hangup_add(e->hangup, c->fd, c) != 0)

@@ -86,7 +86,7 @@ struct connection {
 	uint64_t since_ms;		/* it waits for a request */
 	int fd;
 	bool is_tcp;
-	bool is_local;			/* the peer is on this machine */
+	bool is_local;			/* the peer is on this machine, no TLS */
 	bool gone;			/* the peer has hung up */
 	void *tls_ticket;		/* see endpoint_tls.h */
 };
