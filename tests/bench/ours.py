@@ -7,7 +7,7 @@ import re
 
 from peers import ENTRY, Contender
 from proc import Failure, run
-from web import shipped, start_nginx
+from web import shipped, start_apache, start_haproxy, start_nginx
 
 GATEWAY = "127.0.0.1:8352"
 SERVER = "CN=Bench/O=Acme"
@@ -84,24 +84,33 @@ class Tunnel(Contender):
     ours = True
     http_based = True
 
-    def __init__(self, name, title, http="auto", nginx="tuned", unix=False,
+    def __init__(self, name, title, http="auto", web="tuned", unix=False,
                  build=None, places=None):
+        """web: "tuned" or "minimal" nginx, "haproxy", "apache"."""
         super().__init__(name, title, places)
         self.http = http
-        self.nginx = nginx
+        self.web = web
         self.unix = unix
         self.build = build
 
     def of(self, build):
         """The same of another build."""
         return Tunnel("old:" + self.name, "old: " + self.title, self.http,
-                      self.nginx, self.unix, build, self.places)
+                      self.web, self.unix, build, self.places)
 
     def _window(self, build):
         """As packaging/nginx has it; a build to compare may be older."""
         knows = b"http2_window" in build.gateway.read_bytes()
-        return ("http2_window = 256k" if knows and self.nginx == "tuned"
+        return ("http2_window = 256k" if knows and self.web == "tuned"
                 else "")
+
+    def _start_web(self, world, upstream):
+        if self.web == "haproxy":
+            start_haproxy(world, upstream)
+        elif self.web == "apache":
+            start_apache(world, upstream)
+        else:
+            start_nginx(world, shipped(upstream)[self.web])
 
     def start(self, world):
         build = self.build or world.bench.build
@@ -119,7 +128,7 @@ class Tunnel(Contender):
             build.gateway, "run", "--config",
             world.file("gateway.conf", GATEWAY_CONF % fill)])
         gateway.wait_line(r"\bready\b")
-        start_nginx(world, shipped(upstream)[self.nginx])
+        self._start_web(world, upstream)
         client = world.start("client", "client", [
             build.client, "run", "--config",
             world.file("client.conf", CLIENT_CONF % fill)])
@@ -135,6 +144,12 @@ def contenders():
         Tunnel("tunnel-h2", "tunnel, HTTP/2", http="2"),
         # What matters there is that nothing stalls, which distance hides.
         Tunnel("tunnel-defaults", "tunnel, nginx's defaults",
-               nginx="minimal", places=("loopback",)),
+               web="minimal", places=("loopback",)),
+        Tunnel("tunnel-haproxy", "tunnel, HAProxy", web="haproxy"),
+        Tunnel("tunnel-haproxy-h1", "tunnel, HAProxy, HTTP/1.1", http="1.1",
+               web="haproxy"),
+        Tunnel("tunnel-apache", "tunnel, Apache", web="apache"),
+        Tunnel("tunnel-apache-h1", "tunnel, Apache, HTTP/1.1", http="1.1",
+               web="apache"),
         Tunnel("tunnel-unix", "tunnel, gateway on a unix socket", unix=True),
     ]

@@ -1,6 +1,6 @@
 """
-The certificate authority of one bench and the nginx that all contenders over
-HTTP go through.
+The certificate authority of one bench, the nginx that all contenders over HTTP
+go through, and other web servers for the tunnel alone.
 """
 
 import pathlib
@@ -9,8 +9,9 @@ import shutil
 
 from proc import Failure, run, wait_until
 
-SNIPPET = pathlib.Path(__file__).resolve().parent.parent.parent \
-    / "packaging" / "nginx" / "nrpc-gateway.conf"
+PACKAGING = pathlib.Path(__file__).resolve().parent.parent.parent / "packaging"
+SNIPPET = PACKAGING / "nginx" / "nrpc-gateway.conf"
+UPSTREAM = "127.0.0.1:8352"     # in all of them
 NGINX_PORT = 443
 
 # What Debian's nginx.conf has, as far as it can be of any weight here.
@@ -40,6 +41,26 @@ http {
     }
 }
 """
+
+
+APACHE = """
+ServerRoot %(directory)s
+ServerName bench
+PidFile %(directory)s/apache.pid
+Mutex file:%(directory)s
+User nobody
+Group nogroup
+ErrorLog /dev/stderr
+%(modules)s
+Listen %(address)s:%(port)d
+Protocols h2 http/1.1
+SSLEngine on
+SSLCertificateFile %(ca)s/server.crt
+SSLCertificateKeyFile %(ca)s/server.key
+%(location)s
+"""
+APACHE_MODULES = ("mpm_event", "authz_core", "ssl", "http2", "proxy",
+                  "proxy_http")
 
 
 def find(program):
@@ -84,8 +105,8 @@ def shipped(upstream):
         raise Failure("%s: its two locations are not found" % SNIPPET)
     plain = re.sub(r"^#", "", minimal.group(0), flags=re.M)
     return {
-        "minimal": ("", plain.replace("127.0.0.1:8352", upstream)),
-        "tuned": (tuned.group(0).replace("127.0.0.1:8352", upstream),
+        "minimal": ("", plain.replace(UPSTREAM, upstream)),
+        "tuned": (tuned.group(0).replace(UPSTREAM, upstream),
                   location.group(0)),
     }
 
@@ -99,6 +120,39 @@ def start_nginx(world, parts):
         find("nginx"), "-p", world.directory, "-c", conf, "-e", "stderr"])
     wait_listening(world.server_side, nginx, NGINX_PORT)
     return nginx
+
+
+def start_haproxy(world, upstream):
+    """The same with HAProxy, and what packaging/ has for it."""
+    pem = world.file("site.pem", "".join(
+        (world.bench.ca / name).read_text()
+        for name in ("server.crt", "server.key")))
+    text = (PACKAGING / "haproxy" / "nrpc-gateway.cfg").read_text()
+    for before, after in (
+            (":443 ", "%s:%d " % (world.server_address, NGINX_PORT)),
+            ("/etc/haproxy/site.pem", str(pem)), (UPSTREAM, upstream)):
+        if before not in text:
+            raise Failure("HAProxy's example lacks %r" % before)
+        text = text.replace(before, after)
+    _start(world, "haproxy", "-db", "-f", world.file("haproxy.cfg", text))
+
+
+def start_apache(world, upstream):
+    """The same with Apache."""
+    text = (PACKAGING / "apache" / "nrpc-gateway.conf").read_text()
+    conf = world.file("apache.conf", APACHE % {
+        "directory": world.directory, "address": world.server_address,
+        "port": NGINX_PORT, "ca": world.bench.ca, "modules": "\n".join(
+            "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so" % (m, m)
+            for m in APACHE_MODULES),
+        "location": text.replace(UPSTREAM, upstream)})
+    _start(world, "apache2", "-f", conf, "-DFOREGROUND")
+
+
+def _start(world, name, *arguments):
+    """As `nginx`, for it has that place in all tables."""
+    p = world.start("nginx", name, [find(name), *arguments])
+    wait_listening(world.server_side, p, NGINX_PORT)
 
 
 def wait_listening(namespace, process, port, timeout=10):

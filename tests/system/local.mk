@@ -27,7 +27,8 @@ system_tests = \
 	tests/system/routing.test \
 	tests/system/sleep.test \
 	tests/system/stalled-reader.test \
-	tests/system/upgrade.test
+	tests/system/upgrade.test \
+	tests/system/web-servers.test
 
 TESTS += $(system_tests)
 EXTRA_DIST += $(system_tests) \
