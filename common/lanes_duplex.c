@@ -17,7 +17,6 @@
 #define QUESTION_GAP_MS 1000u	/* that ends the row */
 #define TRY_MS 1000u		/* and two round trips, to be shown */
 #define TIMED_MS 30u		/* and 9/8 of one, from PING to PONG */
-#define RTT_UNKNOWN_MS 500u
 #define IDLE_MS 3000u		/* not used for so long, it ends */
 #define LIFE_MS 20000u		/* of one exchange, then the next begins */
 #define DOWN_MAX (2u << 20)	/* and bytes of its response */
@@ -279,16 +278,9 @@ static bool up_is_shown(const struct lanes *l)
 	    l->duplex.first_number;
 }
 
-static uint64_t known_rtt(const struct lanes *l)
-{
-	uint64_t rtt = session_rtt_ms(l->session);
-
-	return rtt == UINT64_MAX ? RTT_UNKNOWN_MS : rtt;
-}
-
 static uint64_t shown_by(const struct lanes *l)
 {
-	return l->slot[newest_up(l)].start_ms + TRY_MS + 2 * known_rtt(l);
+	return l->slot[newest_up(l)].start_ms + TRY_MS + 2 * lanes_rtt_ms(l);
 }
 
 static bool is_old(const struct slot *s, uint64_t bytes, uint64_t most,
@@ -368,7 +360,7 @@ static void time_it(struct lanes *l, uint64_t now_ms)
 
 static uint64_t timed_by(const struct lanes *l)
 {
-	uint64_t rtt = known_rtt(l);
+	uint64_t rtt = lanes_rtt_ms(l);
 
 	return l->duplex.since_ms + rtt + rtt / 8 + TIMED_MS;
 }

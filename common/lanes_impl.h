@@ -201,6 +201,9 @@ void lanes_hedge_run(struct lanes *l, uint64_t now_ms);
 
 /* lanes_path.c */
 
+/* The path's round trip; before one is known, what is safe to wait for. */
+uint64_t lanes_rtt_ms(const struct lanes *l);
+
 /* So long is a fresh connection given before another one is tried. */
 uint64_t lanes_patience(const struct lanes *l);
 

@@ -13,15 +13,19 @@
 #define CHECK_MS 200u		/* and two round trips, after the last bulk */
 #define SLOW_BYTES_PER_MS 32u	/* what a slow path sends at least */
 
-uint64_t lanes_patience(const struct lanes *l)
+uint64_t lanes_rtt_ms(const struct lanes *l)
 {
-	uint64_t rtt = UINT64_MAX, wait;
+	uint64_t rtt = UINT64_MAX;
 
 	if (l->session != NULL)
 		rtt = session_rtt_ms(l->session);
-	if (rtt == UINT64_MAX)
-		rtt = RTT_UNKNOWN_MS;
-	wait = PATIENCE_MS + PATIENCE_RTTS * rtt;
+	return rtt == UINT64_MAX ? RTT_UNKNOWN_MS : rtt;
+}
+
+uint64_t lanes_patience(const struct lanes *l)
+{
+	uint64_t wait = PATIENCE_MS + PATIENCE_RTTS * lanes_rtt_ms(l);
+
 	return wait < l->cfg.silence_ms ? wait : l->cfg.silence_ms;
 }
 
@@ -62,13 +66,9 @@ static uint64_t question_due_at(const struct lanes *l)
 
 uint64_t lanes_check_at(const struct lanes *l)
 {
-	uint64_t rtt = session_rtt_ms(l->session);
-
 	if (l->bulk_ms <= l->checked_ms)
 		return UINT64_MAX;
-	if (rtt == UINT64_MAX)
-		rtt = RTT_UNKNOWN_MS;
-	return l->heard_ms + CHECK_MS + 2 * rtt;
+	return l->heard_ms + CHECK_MS + 2 * lanes_rtt_ms(l);
 }
 
 uint64_t lanes_doubt_at(const struct lanes *l)
