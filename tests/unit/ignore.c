@@ -43,6 +43,16 @@ void ignore_close(void *ctx, uint64_t code, const char *text)
 	(void)text;
 }
 
+void ignore_data(void *user, struct stream *st)
+{
+	const uint8_t *p;
+	size_t n;
+
+	(void)user;
+	while ((n = stream_peek(st, &p)) > 0)
+		stream_consume(st, n);
+}
+
 void ignore_stream(void *user, struct stream *st)
 {
 	(void)user;

@@ -22,7 +22,8 @@ void ignore_open(void *ctx, struct stream *st, const char *name,
     size_t name_len);
 void ignore_close(void *ctx, uint64_t code, const char *text);
 
-/* For stream_ops. */
+/* For stream_ops; ignore_data is an on_data that reads all there is. */
+void ignore_data(void *user, struct stream *st);
 void ignore_stream(void *user, struct stream *st);
 void ignore_reset(void *user, struct stream *st, uint64_t code);
 

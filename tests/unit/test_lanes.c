@@ -47,12 +47,7 @@ static enum hello_status authorize(void *ctx, const uint8_t key[32],
 /* Domino's part: says welcome, and answers whatever it is asked. */
 static void on_question(void *user, struct stream *st)
 {
-	const uint8_t *p;
-	size_t n;
-
-	(void)user;
-	while ((n = stream_peek(st, &p)) > 0)
-		stream_consume(st, n);
+	ignore_data(user, st);
 	(void)stream_write(st, "answer", 6);
 }
 
@@ -468,10 +463,8 @@ static void test_a_question_that_waits_for_long_is_repeated_elsewhere(void)
 	struct stream *st = used_to_quick_answers();
 	unsigned before = posts;
 	const uint8_t *p;
-	size_t n;
 
-	while ((n = stream_peek(st, &p)) > 0)
-		stream_consume(st, n);
+	ignore_data(NULL, st);
 	(void)stream_write(st, "ask", 3);
 	lanes_run(lanes, now_ms);
 	CU_ASSERT_EQUAL(posts, before + 1);
@@ -494,11 +487,8 @@ static void test_a_question_that_waits_for_long_is_repeated_elsewhere(void)
 static void test_an_answer_that_is_arriving_is_not_asked_for_again(void)
 {
 	struct stream *st = used_to_quick_answers();
-	const uint8_t *p;
-	size_t n;
 
-	while ((n = stream_peek(st, &p)) > 0)
-		stream_consume(st, n);
+	ignore_data(NULL, st);
 	(void)stream_write(st, "ask", 3);
 	lanes_run(lanes, now_ms);
 	for (int i = 0; i < 20; i++) {
@@ -798,20 +788,10 @@ static void test_a_path_that_was_only_slow_is_kept(void)
 	teardown();
 }
 
-static void drop_data(void *user, struct stream *st)
-{
-	const uint8_t *p;
-	size_t n;
-
-	(void)user;
-	while ((n = stream_peek(st, &p)) > 0)
-		stream_consume(st, n);
-}
-
 /* Held exchanges do not tell whether there is more, or it is lost. */
 static void test_a_pause_in_bulk_is_looked_into_once(void)
 {
-	static const struct stream_ops drop_ops = { drop_data, ignore_stream,
+	static const struct stream_ops drop_ops = { ignore_data, ignore_stream,
 	    on_reset };
 	static uint8_t bulk[32768];
 	unsigned before;
