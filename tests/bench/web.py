@@ -6,12 +6,15 @@ go through, and other web servers for the tunnel alone.
 import pathlib
 import re
 import shutil
+import sys
 
 from proc import Failure, run, wait_until
 
-PACKAGING = pathlib.Path(__file__).resolve().parent.parent.parent / "packaging"
-SNIPPET = PACKAGING / "nginx" / "nrpc-gateway.conf"
-UPSTREAM = "127.0.0.1:8352"     # in all of them
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "system"))
+
+import webservers  # noqa: E402
+
+SNIPPET = webservers.PACKAGING / "nginx" / "nrpc-gateway.conf"
 NGINX_PORT = 443
 
 # What Debian's nginx.conf has, as far as it can be of any weight here.
@@ -42,25 +45,6 @@ http {
 }
 """
 
-
-APACHE = """
-ServerRoot %(directory)s
-ServerName bench
-PidFile %(directory)s/apache.pid
-Mutex file:%(directory)s
-User nobody
-Group nogroup
-ErrorLog /dev/stderr
-%(modules)s
-Listen %(address)s:%(port)d
-Protocols h2 http/1.1
-SSLEngine on
-SSLCertificateFile %(ca)s/server.crt
-SSLCertificateKeyFile %(ca)s/server.key
-%(location)s
-"""
-APACHE_MODULES = ("mpm_event", "authz_core", "ssl", "http2", "proxy",
-                  "proxy_http")
 
 
 def find(program):
@@ -105,8 +89,8 @@ def shipped(upstream):
         raise Failure("%s: its two locations are not found" % SNIPPET)
     plain = re.sub(r"^#", "", minimal.group(0), flags=re.M)
     return {
-        "minimal": ("", plain.replace(UPSTREAM, upstream)),
-        "tuned": (tuned.group(0).replace(UPSTREAM, upstream),
+        "minimal": ("", plain.replace(webservers.UPSTREAM, upstream)),
+        "tuned": (tuned.group(0).replace(webservers.UPSTREAM, upstream),
                   location.group(0)),
     }
 
@@ -116,41 +100,28 @@ def start_nginx(world, parts):
     conf = world.file("nginx.conf", CONF % {
         "address": world.server_address, "port": NGINX_PORT,
         "ca": world.bench.ca, "http": parts[0], "server": parts[1]})
-    nginx = world.start("nginx", "nginx", [
-        find("nginx"), "-p", world.directory, "-c", conf, "-e", "stderr"])
-    wait_listening(world.server_side, nginx, NGINX_PORT)
-    return nginx
+    _start(world, "nginx", "-p", world.directory, "-c", conf, "-e", "stderr")
 
 
 def start_haproxy(world, upstream):
     """The same with HAProxy, and what packaging/ has for it."""
-    pem = world.file("site.pem", "".join(
-        (world.bench.ca / name).read_text()
-        for name in ("server.crt", "server.key")))
-    text = (PACKAGING / "haproxy" / "nrpc-gateway.cfg").read_text()
-    for before, after in (
-            (":443 ", "%s:%d " % (world.server_address, NGINX_PORT)),
-            ("/etc/haproxy/site.pem", str(pem)), (UPSTREAM, upstream)):
-        if before not in text:
-            raise Failure("HAProxy's example lacks %r" % before)
-        text = text.replace(before, after)
-    _start(world, "haproxy", "-db", "-f", world.file("haproxy.cfg", text))
+    _start(world, *webservers.haproxy(world.directory, _address(world),
+                                      world.bench.ca, upstream))
 
 
 def start_apache(world, upstream):
     """The same with Apache."""
-    text = (PACKAGING / "apache" / "nrpc-gateway.conf").read_text()
-    conf = world.file("apache.conf", APACHE % {
-        "directory": world.directory, "address": world.server_address,
-        "port": NGINX_PORT, "ca": world.bench.ca, "modules": "\n".join(
-            "LoadModule %s_module /usr/lib/apache2/modules/mod_%s.so" % (m, m)
-            for m in APACHE_MODULES),
-        "location": text.replace(UPSTREAM, upstream)})
-    _start(world, "apache2", "-f", conf, "-DFOREGROUND")
+    _start(world, *webservers.apache(world.directory, _address(world),
+                                     world.bench.ca, upstream, "h2 http/1.1",
+                                     is_root=True))
+
+
+def _address(world):
+    return "%s:%d" % (world.server_address, NGINX_PORT)
 
 
 def _start(world, name, *arguments):
-    """As `nginx`, for it has that place in all tables."""
+    """As `nginx`, for whatever it is has that place in all tables."""
     p = world.start("nginx", name, [find(name), *arguments])
     wait_listening(world.server_side, p, NGINX_PORT)
 

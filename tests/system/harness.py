@@ -37,7 +37,8 @@ from builds import (GIB, HERE, MIB, SANITIZED,  # noqa: F401
 from client import WithClient
 from gateway import find_key  # noqa: F401
 from nginx import Nginx, WithNginx  # noqa: F401
-from process import Process, wait_settled, wait_until  # noqa: F401
+from process import (Process, tool, wait_settled,  # noqa: F401
+                     wait_until)
 from standins import WithStandins
 from tap import Failure, Tap, expect  # noqa: F401
 

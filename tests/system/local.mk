@@ -41,6 +41,7 @@ EXTRA_DIST += $(system_tests) \
 	tests/system/roads.py \
 	tests/system/standins.py \
 	tests/system/tap.py \
+	tests/system/webservers.py \
 	tests/system/workplace.py
 
 # They measure time and memory: beside other tests, but one after the other.

@@ -3,11 +3,10 @@ nginx in front of the gateway: certificates, a configuration with its default
 proxy settings, and starting it.
 """
 
-import shutil
 import time
 
 from gateway import WithGateway
-from process import Process
+from process import Process, tool
 
 NGINX_CONF = """
 %(user)s
@@ -43,8 +42,7 @@ class Nginx(Process):
         self.port = port
         self.directory = directory
         super().__init__("nginx", [
-            *within, shutil.which("nginx", path="/usr/sbin:/usr/bin:/sbin:/bin")
-            or "nginx", "-p", str(directory), "-c", "nginx.conf",
+            *within, tool("nginx"), "-p", str(directory), "-c", "nginx.conf",
             "-e", "stderr"], directory)
         self.wait_listening(address, port)
 

@@ -8,6 +8,7 @@ import ctypes
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +19,21 @@ from builds import patience
 from tap import Failure, expect
 
 _libc = ctypes.CDLL(None, use_errno=True)
+
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+PACKAGES = {"ip": "iproute2", "nft": "nftables", "nginx": "nginx-light",
+            "haproxy": "haproxy", "apache2": "apache2-bin",
+            "tinyproxy": "tinyproxy-bin"}
+
+
+def tool(name):
+    """Where a program of Debian's is; not everybody's PATH has daemons."""
+    found = shutil.which(name, path=PATH + ":" + os.environ.get("PATH", ""))
+    if not found:
+        raise Failure("%s is missing; it is in Debian's %s"
+                      % (name, PACKAGES.get(name, "util-linux")))
+    return found
 
 
 def wait_until(question, what, timeout=10, step=0.02):

@@ -14,27 +14,18 @@ test.
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
 
-from harness import Failure, Process, World, expect, wait_until
+from harness import Failure, Process, World, expect, tool, wait_until
+from process import PATH
 
 WEB = "10.99.0.1"
 ROUTER = "10.99.0.254"
 PUBLIC = "10.98.0"      # what the router translates to, one for each change
 RATE = 40               # MB/s each way, so that a transfer takes its time
 MARK = "NRPC_TEST_ROADS"
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def tool(name):
-    found = shutil.which(name, path=PATH + ":" + os.environ.get("PATH", ""))
-    if not found:
-        raise Failure("%s is missing; it is in Debian's %s" % (name, {
-            "ip": "iproute2", "nft": "nftables"}.get(name, "util-linux")))
-    return found
 
 
 def _bail_out(text):
