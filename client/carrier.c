@@ -60,12 +60,14 @@ struct carrier {
 	struct slot slots[];
 };
 
-static void note_version(struct carrier *c, CURL *easy)
+/* Only an open body goes by HTTP/1.1 in any case, and tells nothing. */
+static void note_version(const struct slot *s)
 {
+	struct carrier *c = s->carrier;
 	long version = 0;
 
-	(void)curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-	if (version == 0 || version == c->http_version)
+	(void)curl_easy_getinfo(s->easy, CURLINFO_HTTP_VERSION, &version);
+	if (s->open || version == 0 || version == c->http_version)
 		return;
 	c->http_version = version;
 	c->ops->on_http_version(c->ctx, version == CURL_HTTP_VERSION_2);
@@ -90,12 +92,12 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 		return s->garbage > GARBAGE_MAX ? CURL_WRITEFUNC_ERROR : len;
 	}
 	(void)curl_easy_getinfo(s->easy, CURLINFO_HTTP_VERSION, &version);
-	if (c->config.http == CARRIER_HTTP_2 &&
+	if (c->config.http == CARRIER_HTTP_2 && !s->open &&
 	    version != CURL_HTTP_VERSION_2) {
 		s->wrong_version = true;
 		return CURL_WRITEFUNC_ERROR;
 	}
-	note_version(c, s->easy);
+	note_version(s);
 	c->ops->on_body(c->ctx, s->number, (const uint8_t *)data, len);
 	return s->given_up ? CURL_WRITEFUNC_ERROR : len;
 }
@@ -205,6 +207,7 @@ static int start(struct slot *s)
 	s->error[0] = '\0';
 	s->paused = false;
 	s->taken = 0;
+	carrier_easy_set_http(s->easy, &c->config, s->open);
 	/* The size first: libcurl would measure the body as a string. */
 	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
 	    s->open ? (curl_off_t)-1 : (curl_off_t)s->len);
@@ -296,7 +299,7 @@ static void on_done(void *ctx, void *easy, int code)
 	}
 	result = judge(s, (CURLcode)code, (unsigned)status, detail);
 	if (result == CARRIER_DONE)
-		note_version(c, easy);
+		note_version(s);
 	s->body = NULL;
 	c->ops->on_end(c->ctx, s->number, result, (unsigned)status, detail);
 }

@@ -64,13 +64,15 @@ static CURLcode set_connection(CURL *e, const struct carrier_config *config)
 	return rc;
 }
 
-static CURLcode set_protocols(CURL *e, const struct carrier_config *config)
+static bool is_plain(const struct carrier_config *config)
 {
-	bool plain = strncmp(config->url, "http://", 7) == 0;
-	bool http2 = !plain && config->http != CARRIER_HTTP_1;
+	return strncmp(config->url, "http://", 7) == 0;
+}
+
+static CURLcode set_http(CURL *e, bool http2)
+{
 	CURLcode rc = CURLE_OK;
 
-	SET(e, rc, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
 	SET(e, rc, CURLOPT_HTTP_VERSION, (long)(http2 ?
 	    CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
 	/*
@@ -79,6 +81,21 @@ static CURLcode set_protocols(CURL *e, const struct carrier_config *config)
 	 * the first request may be held.
 	 */
 	SET(e, rc, CURLOPT_PIPEWAIT, http2 ? 1L : 0L);
+	return rc;
+}
+
+void carrier_easy_set_http(void *easy, const struct carrier_config *config,
+    bool open)
+{
+	(void)set_http(easy, !open && !is_plain(config) &&
+	    config->http != CARRIER_HTTP_1);
+}
+
+static CURLcode set_protocols(CURL *e, const struct carrier_config *config)
+{
+	CURLcode rc = CURLE_OK;
+
+	SET(e, rc, CURLOPT_PROTOCOLS_STR, is_plain(config) ? "http" : "https");
 	SET(e, rc, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	SET(e, rc, CURLOPT_CERTINFO, 1L);	/* names an untrusted issuer */
 	if (config->ca_file != NULL) {

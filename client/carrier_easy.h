@@ -6,6 +6,7 @@
 #ifndef CLIENT_CARRIER_EASY_H
 #define CLIENT_CARRIER_EASY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,5 +28,13 @@ struct carrier_easy {
  * or ERR_CONFIG when libcurl does not take a setting.
  */
 int carrier_easy_new(void **out, const struct carrier_easy *common);
+
+/*
+ * For the next exchange: the HTTP version as configured. An open body goes by
+ * HTTP/1.1, which takes less work: on HTTP/2 nginx answers each piece of it
+ * with a WINDOW_UPDATE. The easy handle is libcurl's.
+ */
+void carrier_easy_set_http(void *easy, const struct carrier_config *config,
+    bool open);
 
 #endif

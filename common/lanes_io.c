@@ -111,9 +111,8 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 	if (slot == LANES_HELLO)
 		return 0;
 	/*
-	 * On HTTP/1.1 it would take a connection away that is warm. And where
-	 * a body without length ends on HTTP/2 while another response waits to
-	 * be read, libcurl before 8.1 loses a piece of that.
+	 * On HTTP/1.1, by which an open body always goes, it would take a
+	 * connection away that is warm.
 	 */
 	if (s->open || (s->lasting && !l->http2))
 		return PATH_OPEN;
