@@ -38,6 +38,7 @@ SETTER(set_lanes, conf_uint, lanes.lanes, 2, SESSION_LANES)
 SETTER(set_lanes_h2, conf_uint, lanes.lanes_h2, 2, SESSION_LANES)
 SETTER(set_body_max, conf_size, lanes.body_max, 20000, 16777216)
 SETTER(set_body_max_h2, conf_size, lanes.body_max_h2, 20000, 16777216)
+SETTER(set_body_max_open, conf_size, lanes.body_max_open, 20000, 1073741824)
 SETTER(set_max_streams, conf_uint, max_streams, 1, 100000)
 SETTER(set_window_max, conf_size, lanes.session.window_max, 65536, 1073741824)
 SETTER(set_window_pool, conf_size, lanes.session.window_pool, 0, 1073741824)
@@ -360,6 +361,9 @@ const struct conf_setting settings_table[] = {
 	ONE("client", "body_max_h2", set_body_max_h2, "SIZE",
 	    "largest body on HTTP/2, within what the\n"
 	    "gateway says (default: 960k)"),
+	ONE("client", "body_max_open", set_body_max_open, "SIZE",
+	    "largest body of a request that stays open,\n"
+	    "within what the gateway says (default: 16M)"),
 	ONE("client", "window_max", set_window_max, "SIZE",
 	    "bytes under way per connection (default: 8M)"),
 	ONE("client", "window_pool", set_window_pool, "SIZE",

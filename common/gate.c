@@ -28,6 +28,7 @@ void gate_defaults(struct gate_config *c)
 	c->response_max = 256u << 20;
 	c->response_ms = 30 * 1000;
 	c->request_max = 1u << 20;
+	c->open_request_max = 16u << 20;
 }
 
 int gate_new(struct gate **out, const struct gate_config *c,

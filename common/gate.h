@@ -83,6 +83,7 @@ struct gate_config {
 	uint64_t response_max;		/* and where the path streams: 256 MiB */
 	uint64_t response_ms;		/* a response lasts at most: 30 s */
 	uint64_t request_max;		/* bytes of one request: 1 MiB */
+	uint64_t open_request_max;	/* and of one that stays open: 16 MiB */
 };
 void gate_defaults(struct gate_config *c);	/* all but the keys */
 
@@ -109,6 +110,9 @@ enum gate_state {
  */
 int gate_exchange_new(struct gate_exchange **out, struct gate *g,
     const uint8_t id[RECORD_ID_LEN], void (*on_ready)(void *ctx), void *ctx);
+
+/* Bytes that the body may have in all: more once its device is known. */
+uint64_t gate_exchange_max(const struct gate_exchange *x);
 
 /* Bytes of the body, and its end. */
 void gate_exchange_body(struct gate_exchange *x, const uint8_t *data,

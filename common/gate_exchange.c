@@ -269,10 +269,19 @@ static void recognise(struct gate_exchange *x, uint8_t first)
 		attach(x, gs);
 }
 
+uint64_t gate_exchange_max(const struct gate_exchange *x)
+{
+	const struct gate_config *c = &x->g->cfg;
+
+	return gate_exchange_is_known(x) &&
+	    c->open_request_max > c->request_max ?
+	    c->open_request_max : c->request_max;
+}
+
 void gate_exchange_body(struct gate_exchange *x, const uint8_t *data,
     size_t len, uint64_t now_ms)
 {
-	uint64_t max = x->g->cfg.request_max;
+	uint64_t max = gate_exchange_max(x);
 
 	if (x->state != GATE_READING || len == 0)
 		return;

@@ -102,6 +102,7 @@ static void answer(struct gate_exchange *x, struct gate_session *gs,
 		.hold_max_ms = g->cfg.hold_max_ms,
 		.linger_ms = g->cfg.linger_ms,
 		.http2_window = g->cfg.http2_window,
+		.open_request_max = g->cfg.open_request_max,
 	};
 	struct hello_keys k = { 0 };
 	uint8_t reply[HELLO_MAX];

@@ -120,6 +120,8 @@ static int get_answer(struct wire_in *in, struct hello_answer *out)
 		return ERR_PROTO;
 	if (wire_get_varint(in, &out->http2_window) != 0)
 		out->http2_window = 0;
+	if (wire_get_varint(in, &out->open_request_max) != 0)
+		out->open_request_max = 0;
 	return 0;
 }
 
@@ -135,8 +137,11 @@ static int put_answer(struct wire_out *out, const struct hello_answer *a)
 	    (rc = wire_put_varint(out, yes ? a->linger_ms : 0)) != 0 ||
 	    (rc = put_agent(out, a->agent)) != 0)
 		return rc;
-	return yes && a->http2_window > 0 ?
-	    wire_put_varint(out, a->http2_window) : 0;
+	if (yes && (a->http2_window > 0 || a->open_request_max > 0))
+		rc = wire_put_varint(out, a->http2_window);
+	if (yes && rc == 0 && a->open_request_max > 0)
+		rc = wire_put_varint(out, a->open_request_max);
+	return rc;
 }
 
 /* Head and Noise message with what was written to payload. */

@@ -27,13 +27,15 @@
  *	agent length, agent	as above
  *	HTTP/2 window		bytes of a request's body that the web server
  *				takes on HTTP/2 before they are read; may be
- *				missing, and is then 65536
+ *				missing or 0, and is then 65536
+ *	open request max	bytes of a request whose body stays open; may
+ *				be missing or 0: no more than of others
  *
- * The numbers of an answer that refuses are 0, and the window is missing. Bytes
- * after that, or after the agent of a hello, are for later versions: a receiver
- * ignores them, a sender of this version writes none. Other values of status, a
- * generation above 16383, a longer agent and a payload that ends early are
- * errors. Status 0 and 1 alone give keys.
+ * The numbers of an answer that refuses are 0, and the last two are missing.
+ * Bytes after that, or after the agent of a hello, are for later versions: a
+ * receiver ignores them, a sender of this version writes none. Other values of
+ * status, a generation above 16383, a longer agent and a payload that ends
+ * early are errors. Status 0 and 1 alone give keys.
  */
 #ifndef COMMON_HELLO_H
 #define COMMON_HELLO_H
@@ -78,6 +80,7 @@ struct hello_answer {
 	uint64_t linger_ms;		/* a silent session lives that long */
 	char agent[HELLO_AGENT_MAX + 1];
 	uint64_t http2_window;		/* see above; 0: missing */
+	uint64_t open_request_max;	/* likewise */
 };
 
 /* The keys that a handshake gave: wipe after use. */

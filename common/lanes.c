@@ -33,6 +33,7 @@ void lanes_defaults(struct lanes_config *c)
 	c->rekey_ms = 3600000;
 	c->body_max = 960u << 10;
 	c->body_max_h2 = 960u << 10;
+	c->body_max_open = 16u << 20;
 	c->duplex_after = 20;
 	c->lanes = 24;
 	c->lanes_h2 = 96;
@@ -134,6 +135,15 @@ void lanes_set_http2_window(struct lanes *l, uint64_t window)
 	l->http2_window = (uint32_t)window;
 	if (l->http2)
 		l->body_max = body_most(l);
+}
+
+void lanes_set_open_max(struct lanes *l, uint64_t most)
+{
+	if (most > 0 && most < LANES_BODY_MIN)
+		most = LANES_BODY_MIN;
+	if (most > l->cfg.body_max_open)
+		most = l->cfg.body_max_open;
+	l->open_max = (uint32_t)most;
 }
 
 unsigned lanes_usable(const struct lanes *l)

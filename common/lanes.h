@@ -99,6 +99,8 @@ struct lanes_config {
 	uint32_t body_max;		/* request body on HTTP/1.1: 983040 */
 	uint32_t body_max_h2;		/* on HTTP/2, if the web server's window
 					   has room for it: 983040 */
+	uint32_t body_max_open;		/* of one that stays open, if the
+					   gateway takes it: 16 MiB */
 	unsigned duplex_after;		/* questions in a row, before a duplex
 					   lane is tried: 20; 0: never */
 	unsigned lanes;			/* at once on HTTP/1.1: 24 */

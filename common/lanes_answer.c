@@ -268,14 +268,16 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 static bool too_large(struct lanes *l, const struct slot *s, unsigned status,
     uint64_t now_ms)
 {
+	uint32_t half = (uint32_t)(s->body_len / 2);
+
 	if (s->body_len <= LANES_BODY_MIN || (status != 413 && status != 404))
 		return false;
 	/* The gateway's own 404 is followed by a hello; then it knows us. */
 	if (status == 404 && now_ms - l->hello_ms >= HELLO_AGAIN_MS)
 		return false;
-	l->body_max = (uint32_t)(s->body_len / 2);
-	if (l->body_max < LANES_BODY_MIN)
-		l->body_max = LANES_BODY_MIN;
+	if (half < LANES_BODY_MIN)
+		half = LANES_BODY_MIN;
+	*(s->streamed ? &l->open_max : &l->body_max) = half;
 	return status == 413;
 }
 
@@ -286,10 +288,6 @@ static void ended_badly(struct lanes *l, unsigned lane,
 	struct slot *s = &l->slot[lane];
 	char why[256];
 
-	if (result == LANES_STATUS && too_large(l, s, status, now_ms)) {
-		s->restart = true;
-		return;
-	}
 	if (result != LANES_DONE)
 		learn_hold(l, s, false, status == 504, now_ms);
 	if (result == LANES_STATUS && status == 404) {
@@ -336,6 +334,8 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 		lanes_hello_ended(l, result, http_status, detail, now_ms);
 	else if (result == LANES_DONE && s->ended && !s->bad)
 		succeeded(l, slot, now_ms);
+	else if (result == LANES_STATUS && too_large(l, s, http_status, now_ms))
+		s->restart = true;
 	else if (s->streamed && http_status != 404)
 		lanes_duplex_failed(l, slot, result, now_ms);
 	else

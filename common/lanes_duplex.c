@@ -192,6 +192,12 @@ void lanes_duplex_doubt(struct lanes *l, uint64_t now_ms)
 	longer(&l->duplex.pause_ms, AGAIN_MAX_MS);
 }
 
+/* Bytes that a body may have that stays open. */
+static uint32_t open_max(const struct lanes *l)
+{
+	return l->open_max > 0 ? l->open_max : l->body_max;
+}
+
 /*
  * Something on the way may not like a body without length, or that takes long.
  * Its lane runs again, by which all that it carried is sent again.
@@ -298,7 +304,7 @@ static bool renew_up(struct lanes *l, uint64_t now_ms)
 	const struct slot *s = &l->slot[l->duplex.up];
 
 	if (l->duplex.next == NONE)
-		return !is_old(s, s->body_len, l->body_max / 4 * 3, now_ms) ||
+		return !is_old(s, s->body_len, open_max(l) / 4 * 3, now_ms) ||
 		    begin_up(l, &l->duplex.next, now_ms);
 	if (!up_is_shown(l))
 		return now_ms < shown_by(l);
@@ -471,7 +477,7 @@ bool lanes_duplex_send(struct lanes *l, uint64_t now_ms)
 	    session_backlog(l->session) > SMALL_MAX)
 		return false;
 	s = &l->slot[l->duplex.up];
-	if (s->body_len + 2 * SMALL_MAX > l->body_max ||
+	if (s->body_len + 2 * SMALL_MAX > open_max(l) ||
 	    l->ops->unsent(l->ctx, s->lane) > UNSENT_MAX)
 		return false;
 	note_use(l, now_ms);

@@ -153,6 +153,7 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 	session_ping(l->session);
 	limit_hold(l, a->hold_max_ms);
 	lanes_set_http2_window(l, a->http2_window);
+	lanes_set_open_max(l, a->open_request_max);
 	return 0;
 }
 

@@ -94,6 +94,7 @@ struct lanes {
 	bool http2;
 	uint32_t http2_window;		/* of the web server, for a body */
 	uint32_t body_max;		/* learned for this path */
+	uint32_t open_max;		/* of an open body; 0: body_max */
 	uint32_t hold_ms, hold_most;	/* learned for this path; allowed */
 	unsigned short_holds;		/* held ones cut early, in a row */
 	unsigned good_holds;	/* answered in time, since the last change */
@@ -166,6 +167,9 @@ unsigned lanes_small(const struct lanes *l);	/* of these, not for bulk */
 
 /* What the gateway says of the web server's window; 0: nothing. */
 void lanes_set_http2_window(struct lanes *l, uint64_t window);
+
+/* And of how much it takes itself in an open body; 0: nothing. */
+void lanes_set_open_max(struct lanes *l, uint64_t most);
 
 /* When a request with this hold is to be replaced, from its start. */
 uint32_t lanes_renew_after(uint32_t hold_ms);

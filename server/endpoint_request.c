@@ -327,7 +327,7 @@ static void acknowledge_quickly(const struct connection *c)
 		    sizeof(on));
 }
 
-static void note_too_large(const struct request *r)
+static void note_too_large(const struct request *r, uint64_t max)
 {
 	const struct origin *o = request_origin(r);
 	char source[SOURCES_TEXT_MAX];
@@ -335,7 +335,7 @@ static void note_too_large(const struct request *r)
 
 	if (endpoint_log_allow(r->endpoint, LIMIT_REQUEST, &suppressed))
 		log_warn("limit reached limit=request_max value=%" PRIu64
-		    " source=%s suppressed=%u", r->endpoint->request_max,
+		    " source=%s suppressed=%u", max,
 		    o->known ? sources_text(o->address, source) : "-",
 		    suppressed);
 }
@@ -351,7 +351,7 @@ bool request_head(struct request *r)
 	    MHD_HTTP_HEADER_CONTENT_LENGTH);
 	if (length != NULL &&
 	    strtoull(length, NULL, 10) > r->endpoint->request_max) {
-		note_too_large(r);
+		note_too_large(r, r->endpoint->request_max);
 		return answer_not_found(r);
 	}
 	return true;
@@ -369,11 +369,13 @@ static void look_who(struct request *r)
 bool request_body(struct request *r, const void *data, size_t len)
 {
 	struct endpoint *e = r->endpoint;
+	uint64_t max = r->exchange != NULL ? gate_exchange_max(r->exchange) :
+	    e->request_max;
 
 	acknowledge_quickly(r->connection);
 	/* Without a Content-Length, only closing ends what is too long. */
-	if (len > e->request_max - r->body_len) {
-		note_too_large(r);
+	if (r->body_len > max || len > max - r->body_len) {
+		note_too_large(r, max);
 		return false;
 	}
 	r->body_len += len;

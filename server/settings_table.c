@@ -253,6 +253,8 @@ SETTER(set_http2_window, conf_size(value, 64 * KIB, 64 * MIB,
     &s->gate.http2_window, why))
 SETTER(set_request_max, conf_size(value, 64 * KIB, 64 * MIB,
     &s->gate.request_max, why))
+SETTER(set_open_request_max, conf_size(value, 64 * KIB, 1024 * MIB,
+    &s->gate.open_request_max, why))
 SETTER(set_response_first, conf_size(value, 16 * KIB, 1024 * MIB,
     &s->gate.response_first, why))
 SETTER(set_response_max, conf_size(value, 16 * KIB, UINT64_C(65536) * MIB,
@@ -360,6 +362,8 @@ const struct conf_setting settings_table[] = {
 	    "of a body, the web server's on HTTP/2 (64k)"),
 	GATEWAY("request_max", false, set_request_max, "SIZE",
 	    "bytes of one request (1M)"),
+	GATEWAY("open_request_max", false, set_open_request_max, "SIZE",
+	    "and of one that stays open, of a known device (16M)"),
 	GATEWAY("response_first", false, set_response_first, "SIZE",
 	    "a response's cap at first (4M)"),
 	GATEWAY("response_max", false, set_response_max, "SIZE",

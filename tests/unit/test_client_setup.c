@@ -92,7 +92,8 @@ static void test_the_file_sets_everything(void)
 	    "[listen 127.0.0.1:1353]\nserver = CN=Mail1/O=Acme\n"
 	    "[listen [::1]:1354]\nserver = auto\n"
 	    "[client]\nhold = 10s\nmax_streams = 7\nlog_level = debug\n"
-	    "status_socket = /s\nbody_max = 64k\nduplex = off\n", NULL), 0);
+	    "status_socket = /s\nbody_max = 64k\n"
+	    "body_max_open = 2M\nduplex = off\n", NULL), 0);
 	CU_ASSERT_EQUAL(setup.listen_count, 2);
 	CU_ASSERT_STRING_EQUAL(setup.listens[0].server, "CN=Mail1/O=Acme");
 	CU_ASSERT_PTR_NULL(setup.listens[1].server);
@@ -100,6 +101,7 @@ static void test_the_file_sets_everything(void)
 	CU_ASSERT_EQUAL(setup.max_streams, 7);
 	CU_ASSERT_EQUAL(setup.log_level, LOG_DEBUG);
 	CU_ASSERT_EQUAL(setup.lanes.body_max, 65536);
+	CU_ASSERT_EQUAL(setup.lanes.body_max_open, 2097152);
 	CU_ASSERT_EQUAL(setup.lanes.duplex_after, 0);
 	CU_ASSERT_STRING_EQUAL(setup.status_socket, "/s");
 	CU_ASSERT_EQUAL(setup.gateway_key[0], 1);

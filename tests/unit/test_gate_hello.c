@@ -156,22 +156,30 @@ static enum hello_status greet(struct guest *g, uint8_t id,
 	return a.status;
 }
 
-/* A request with a PING in it. False: the gateway does not know it. */
-static bool speak(struct guest *g, bool with_exchange)
+/* A record with a PING in it; returns its length. */
+static size_t seal_ping(struct guest *g, bool with_exchange, uint8_t out[128])
 {
-	uint8_t plain[64], out[128];
+	uint8_t plain[64];
 	struct wire_out w = { plain, sizeof(plain) };
-	struct gate_exchange *x;
 	uint64_t number;
 	size_t len;
-	bool known;
 
 	if (with_exchange)
 		CU_ASSERT_EQUAL(frame_put_exchange(&w, 0, 1, 0, 1), 0);
 	CU_ASSERT_EQUAL(frame_put_ping(&w, 7), 0);
 	CU_ASSERT_EQUAL_FATAL(record_seal(g->seal, plain,
 	    (size_t)(w.p - plain), out, &len, &number), 0);
-	x = post(g, out, len);
+	return len;
+}
+
+/* A request with a PING in it. False: the gateway does not know it. */
+static bool speak(struct guest *g, bool with_exchange)
+{
+	uint8_t out[128];
+	size_t len = seal_ping(g, with_exchange, out);
+	struct gate_exchange *x = post(g, out, len);
+	bool known;
+
 	known = gate_exchange_state(x) == GATE_READY;
 	gate_exchange_free(x);
 	gate_run(gate, now_ms);
@@ -345,6 +353,33 @@ static void test_a_smaller_limit_holds_for_requests_under_way(void)
 	teardown(&g, 1);
 }
 
+static void test_an_open_body_of_a_known_device_may_be_longer(void)
+{
+	struct guest g = { 0 };
+	struct gate_exchange *x;
+	uint8_t out[128];
+	size_t len, sent;
+
+	setup();
+	cfg.request_max = 300;
+	cfg.open_request_max = 1000;
+	start();
+	CU_ASSERT_EQUAL(greet(&g, 0, &alice), HELLO_CREATED);
+	CU_ASSERT_EQUAL_FATAL(gate_exchange_new(&x, gate, g.id, ignore_wake,
+	    NULL), 0);
+	CU_ASSERT_EQUAL(gate_exchange_max(x), 300);
+	for (sent = 0; sent + sizeof(out) <= 1000; sent += len) {
+		len = seal_ping(&g, sent == 0, out);
+		gate_exchange_body(x, out, len, now_ms);
+		CU_ASSERT_EQUAL(gate_exchange_max(x), 1000);
+		CU_ASSERT_EQUAL(gate_exchange_state(x), GATE_READING);
+	}
+	gate_exchange_body(x, out, sizeof(out), now_ms);
+	CU_ASSERT_EQUAL(gate_exchange_state(x), GATE_REFUSED);
+	gate_exchange_free(x);
+	teardown(&g, 1);
+}
+
 static void test_what_begins_no_exchange_is_answered_without_data(void)
 {
 	struct guest g = { 0 };
@@ -376,6 +411,8 @@ int main(void)
 		    test_a_hello_that_is_too_long_is_refused },
 		{ "a smaller limit holds for requests under way",
 		    test_a_smaller_limit_holds_for_requests_under_way },
+		{ "an open body of a known device may be longer",
+		    test_an_open_body_of_a_known_device_may_be_longer },
 		{ "what begins no exchange is answered without data",
 		    test_what_begins_no_exchange_is_answered_without_data },
 		{ NULL, NULL }

@@ -27,7 +27,8 @@ static const struct hello_answer welcome = {
 	.hold_max_ms = 25000,
 	.linger_ms = 900000,
 	.agent = "nrpc-gateway/0.1.0",
-	.http2_window = 262144
+	.http2_window = 262144,
+	.open_request_max = 16777216
 };
 
 /* A device, a gateway, and how far they have come. */
@@ -108,6 +109,7 @@ static void test_both_ends_learn_of_each_other_and_share_keys(void)
 	CU_ASSERT_EQUAL(a.hold_max_ms, welcome.hold_max_ms);
 	CU_ASSERT_EQUAL(a.linger_ms, welcome.linger_ms);
 	CU_ASSERT_EQUAL(a.http2_window, welcome.http2_window);
+	CU_ASSERT_EQUAL(a.open_request_max, welcome.open_request_max);
 	CU_ASSERT_STRING_EQUAL(a.agent, welcome.agent);
 	CU_ASSERT_EQUAL(memcmp(&keys, &t.keys, sizeof(keys)), 0);
 	CU_ASSERT(memcmp(keys.from_client, keys.from_gateway, 32) != 0);
@@ -400,6 +402,7 @@ static void test_a_refusal_carries_neither_keys_nor_numbers(void)
 		CU_ASSERT_EQUAL(got.initial_window, 0);
 		CU_ASSERT_EQUAL(got.linger_ms, 0);
 		CU_ASSERT_EQUAL(got.http2_window, 0);
+		CU_ASSERT_EQUAL(got.open_request_max, 0);
 		CU_ASSERT_STRING_EQUAL(got.agent, welcome.agent);
 		CU_ASSERT_EQUAL(memcmp(&keys, &untouched, sizeof(keys)), 0);
 		two_fini(&t);
@@ -505,7 +508,7 @@ static void test_bytes_of_later_versions_are_ignored(void)
 {
 	static const uint8_t hello[] = { 1, 2, 3, 1, 'x', 0xff, 0xff, 0xff };
 	static const uint8_t answer[] = { 1, 2, 3, 4, 5, 1, 'y', 0x80, 4, 0, 0,
-	    0xff, 0 };
+	    0x80, 1, 0, 0, 0xff, 0 };
 	struct hello h = { 0 };
 	struct hello_answer a = { 0 };
 
@@ -515,11 +518,16 @@ static void test_bytes_of_later_versions_are_ignored(void)
 	CU_ASSERT_EQUAL(a.status, HELLO_RESUMED);
 	CU_ASSERT_STRING_EQUAL(a.agent, "y");
 	CU_ASSERT_EQUAL(a.http2_window, 262144);
-	/* The window may be missing, or be something else one day. */
+	CU_ASSERT_EQUAL(a.open_request_max, 65536);
+	/* These two may be missing, or be something else one day. */
 	CU_ASSERT_EQUAL(finish_payload(answer, 7, &a), 0);
 	CU_ASSERT_EQUAL(a.http2_window, 0);
+	CU_ASSERT_EQUAL(a.open_request_max, 0);
 	CU_ASSERT_EQUAL(finish_payload(answer, 9, &a), 0);
 	CU_ASSERT_EQUAL(a.http2_window, 0);
+	CU_ASSERT_EQUAL(finish_payload(answer, 13, &a), 0);
+	CU_ASSERT_EQUAL(a.http2_window, 262144);
+	CU_ASSERT_EQUAL(a.open_request_max, 0);
 }
 
 static void test_authentic_nonsense_is_a_broken_protocol(void)

@@ -37,7 +37,7 @@ static struct call {
 	bool whole;
 } call[LANES_SLOTS];
 static unsigned posts, fresh_posts, moves, opens, opens_apart;
-static size_t longest, unsent_bytes;
+static size_t longest, unsent_bytes, question_len;
 static bool keeps_up, keeps_down;
 static unsigned waits_ms;	/* for more of a body, behind its beginning */
 static bool spoils;		/* the next piece of a response */
@@ -309,7 +309,10 @@ static void pass(uint64_t ms)
 /* One question; its answer comes a round trip later. */
 static void ask(void)
 {
-	CU_ASSERT_EQUAL(stream_write(stream, "ask", 3), 3);
+	static const uint8_t question[2000];
+
+	CU_ASSERT_EQUAL(stream_write(stream, question, question_len),
+	    question_len);
 	now_ms += RTT_MS / 2;
 	settle();
 	pass(RTT_MS / 2);
@@ -334,11 +337,11 @@ static void setup(void)
 	now_ms = 100000;
 	posts = moves = opens = opens_apart = answers = answer_bytes = 0;
 	longest = unsent_bytes = fresh_posts = waits_ms = 0;
+	question_len = 3;
 	keeps_up = keeps_down = spoils = false;
 	memset(call, 0, sizeof(call));
 	gate_defaults(&gate_cfg);
 	gate_cfg.keys = keys;
-	CU_ASSERT_EQUAL_FATAL(gate_new(&gate, &gate_cfg, &gate_ops, NULL), 0);
 	lanes_defaults(&cfg);
 	cfg.device = device;
 	memcpy(cfg.gateway, keys.pub, 32);
@@ -347,6 +350,7 @@ static void setup(void)
 
 static void start(void)
 {
+	CU_ASSERT_EQUAL_FATAL(gate_new(&gate, &gate_cfg, &gate_ops, NULL), 0);
 	CU_ASSERT_EQUAL_FATAL(lanes_new(&lanes, &cfg, &ops, NULL), 0);
 	lanes_set_http2(lanes, true);
 	settle();
@@ -631,23 +635,76 @@ static void test_an_idle_session_keeps_nothing_open(void)
 	teardown();
 }
 
-static void test_bodies_end_before_a_limit_ends_them(void)
+/* With the gateway's limit, or if it says nothing with that for any body. */
+static void end_before(uint64_t gateway_says, uint32_t body_max)
 {
 	unsigned before;
 
 	setup();
-	cfg.body_max_h2 = 32768;
+	gate_cfg.open_request_max = gateway_says;
+	cfg.body_max_h2 = body_max;
 	start();
 	ask_often(cfg.duplex_after + 5);
 	before = posts;
 	answers = 0;
 	ask_often(3000);
 	CU_ASSERT_EQUAL(answers, 3000);
-	CU_ASSERT_TRUE(longest <= cfg.body_max_h2);
+	CU_ASSERT_TRUE(longest <= 32768);
 	CU_ASSERT_TRUE(opens >= 5);
 	CU_ASSERT_TRUE(posts - before < 3000 / 20);
 	CU_ASSERT_EQUAL(moves, 0);
 	CU_ASSERT_TRUE(is_duplex());
+	teardown();
+}
+
+static void test_bodies_end_before_a_limit_ends_them(void)
+{
+	end_before(32768, 1u << 20);
+	end_before(0, 32768);
+}
+
+static void test_an_open_body_may_be_longer_than_others(void)
+{
+	setup();
+	cfg.body_max_h2 = 32768;
+	question_len = 1000;
+	start();
+	ask_often(cfg.duplex_after + 5);
+	ask_often(150);
+	CU_ASSERT_TRUE(longest >= 2 * cfg.body_max_h2);
+	CU_ASSERT_EQUAL(opens, 1);
+	CU_ASSERT_TRUE(is_duplex());
+	teardown();
+}
+
+/* A web server has a limit of its own, and says so in the midst of a body. */
+static void test_a_limit_on_the_way_is_learned(void)
+{
+	unsigned up = 0, before;
+	uint32_t of_others;
+	size_t limit;
+
+	setup();
+	question_len = 1000;
+	start();
+	ask_often(150);
+	CU_ASSERT_TRUE_FATAL(longest >= 100000);
+	while (!call[up].open || !call[up].goes_on)
+		up++;
+	limit = call[up].len;
+	of_others = stats().body_max;
+	forget(&call[up]);
+	lanes_on_end(lanes, up, LANES_STATUS, 413, "too large", now_ms);
+	answers = 0;
+	longest = 0;
+	before = opens;
+	ask_often(3000);
+	CU_ASSERT_EQUAL(answers, 3000);
+	CU_ASSERT_EQUAL(fresh_posts, 0);
+	CU_ASSERT_TRUE(is_duplex());
+	CU_ASSERT_TRUE(longest <= limit / 2);
+	CU_ASSERT_TRUE(opens - before >= 2);
+	CU_ASSERT_EQUAL(stats().body_max, of_others);
 	teardown();
 }
 
@@ -809,6 +866,10 @@ int main(void)
 		    test_an_idle_session_keeps_nothing_open },
 		{ "bodies end before a limit ends them",
 		    test_bodies_end_before_a_limit_ends_them },
+		{ "an open body may be longer than others",
+		    test_an_open_body_may_be_longer_than_others },
+		{ "a limit on the way is learned",
+		    test_a_limit_on_the_way_is_learned },
 		{ "a busy connection is left alone",
 		    test_a_busy_connection_is_left_alone },
 		{ "bulk goes its own way", test_bulk_goes_its_own_way },

@@ -72,6 +72,7 @@ static void test_everything_can_be_set(void)
 	    "http2_window = 256k\n"
 	    "drain_timeout = 1s\nmax_sessions = 5\nmax_device_sessions = 2\n"
 	    "max_connections = 9\nrequest_max = 2M\n"
+	    "open_request_max = 3M\n"
 	    "[server CN=Mail1/O=Acme]\n"
 	    "address = mail1.acme.example\n"
 	    "address = [::1]:1353\n"
@@ -90,6 +91,7 @@ static void test_everything_can_be_set(void)
 	CU_ASSERT_EQUAL(s->gate.http2_window, 262144);
 	CU_ASSERT_EQUAL(s->gate.max_sessions, 5);
 	CU_ASSERT_EQUAL(s->gate.request_max, 2097152);
+	CU_ASSERT_EQUAL(s->gate.open_request_max, 3145728);
 	CU_ASSERT_EQUAL(s->max_connections, 9);
 	CU_ASSERT_EQUAL_FATAL(server->address_count, 2);
 	CU_ASSERT_STRING_EQUAL(server->addresses[0].host,
