@@ -143,7 +143,7 @@ void lanes_set_open_max(struct lanes *l, uint64_t most)
 		most = LANES_BODY_MIN;
 	if (most > l->cfg.body_max_open)
 		most = l->cfg.body_max_open;
-	l->open_max = (uint32_t)most;
+	l->open_most = l->open_max = (uint32_t)most;
 }
 
 unsigned lanes_usable(const struct lanes *l)
@@ -539,6 +539,7 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 	l->retry_ms = 0;
 	backoff_reset(&l->backoff);
 	hold_anew(l);
+	l->open_max = l->open_most;
 	l->body_max = 0;
 	lanes_set_http2(l, l->http2);
 	if (l->session != NULL)

@@ -94,7 +94,8 @@ struct lanes {
 	bool http2;
 	uint32_t http2_window;		/* of the web server, for a body */
 	uint32_t body_max;		/* learned for this path */
-	uint32_t open_max;		/* of an open body; 0: body_max */
+	uint32_t open_max, open_most;	/* of an open body, learned; allowed;
+					   0: body_max */
 	uint32_t hold_ms, hold_most;	/* learned for this path; allowed */
 	unsigned short_holds;		/* held ones cut early, in a row */
 	unsigned good_holds;	/* answered in time, since the last change */

@@ -705,6 +705,13 @@ static void test_a_limit_on_the_way_is_learned(void)
 	CU_ASSERT_TRUE(longest <= limit / 2);
 	CU_ASSERT_TRUE(opens - before >= 2);
 	CU_ASSERT_EQUAL(stats().body_max, of_others);
+	/* It is one of this network. */
+	lanes_network_changed(lanes, now_ms);
+	settle();
+	longest = 0;
+	ask_often(150);
+	CU_ASSERT_TRUE(is_duplex());
+	CU_ASSERT_TRUE(longest > limit / 2);
 	teardown();
 }
 
