@@ -14,12 +14,7 @@
 #define SILENT_DOWN_MS 3000u	/* not answered for so long, it is down */
 #define KNOCK_MS 250u		/* knocking does not make attempts denser */
 #define TRIM_MS 2000u		/* of quiet, then only one is held */
-#define HOLD_FIRST_MS 25000u	/* what any path is taken to allow */
-#define RENEW_MS 1000u		/* before a hold is over, the next begins */
 #define WARM_SPARE 2u		/* connections that are open and idle */
-#define HTTP2_WINDOW 65536u	/* of a web server, RFC 9113, section 6.9.2 */
-#define HTTP2_WINDOW_MAX (1u << 30)
-#define WINDOW_SPARE 4096u	/* of it, left alone */
 #define CLOSE_MS 2000u		/* a goodbye that takes longer is given up */
 
 void lanes_defaults(struct lanes_config *c)
@@ -39,15 +34,6 @@ void lanes_defaults(struct lanes_config *c)
 	c->lanes_h2 = 96;
 }
 
-/* On a path of which nothing is known. */
-static void hold_anew(struct lanes *l)
-{
-	l->hold_ms = l->hold_most < HOLD_FIRST_MS ? l->hold_most :
-	    HOLD_FIRST_MS;
-	l->short_holds = l->good_holds = 0;
-	l->hold_patience = 1;
-}
-
 int lanes_new(struct lanes **out, const struct lanes_config *c,
     const struct lanes_ops *ops, void *ctx)
 {
@@ -60,13 +46,10 @@ int lanes_new(struct lanes **out, const struct lanes_config *c,
 	l->ctx = ctx;
 	l->state = LANES_DOWN;
 	l->need_hello = true;
-	l->hold_most = c->hold_ms;
-	l->http2_window = HTTP2_WINDOW;
-	hold_anew(l);
+	lanes_limits_init(l);
 	l->keep = 1;
 	backoff_init(&l->backoff, c->retry_min_ms, c->retry_max_ms);
 	lanes_duplex_init(l);
-	lanes_set_http2(l, false);
 	snprintf(l->why, sizeof(l->why), "not connected yet");
 	*out = l;
 	return 0;
@@ -103,49 +86,6 @@ int lanes_open(struct lanes *l, const char *server, struct stream **out)
 	return stream_open(l->session, server, out);
 }
 
-/*
- * A body that does not fit into the web server's window on HTTP/2 waits for a
- * round trip in the middle.
- */
-static uint32_t body_most(const struct lanes *l)
-{
-	uint32_t fits = l->http2_window - WINDOW_SPARE;
-
-	if (!l->http2)
-		return l->cfg.body_max;
-	return fits < l->cfg.body_max_h2 ? fits : l->cfg.body_max_h2;
-}
-
-void lanes_set_http2(struct lanes *l, bool http2)
-{
-	if (l->body_max != 0 && l->http2 == http2)
-		return;
-	l->http2 = http2;
-	l->body_max = body_most(l);
-}
-
-void lanes_set_http2_window(struct lanes *l, uint64_t window)
-{
-	if (window < HTTP2_WINDOW)
-		window = HTTP2_WINDOW;
-	if (window > HTTP2_WINDOW_MAX)
-		window = HTTP2_WINDOW_MAX;
-	if (window == l->http2_window)
-		return;
-	l->http2_window = (uint32_t)window;
-	if (l->http2)
-		l->body_max = body_most(l);
-}
-
-void lanes_set_open_max(struct lanes *l, uint64_t most)
-{
-	if (most > 0 && most < LANES_BODY_MIN)
-		most = LANES_BODY_MIN;
-	if (most > l->cfg.body_max_open)
-		most = l->cfg.body_max_open;
-	l->open_most = l->open_max = (uint32_t)most;
-}
-
 unsigned lanes_usable(const struct lanes *l)
 {
 	return l->http2 ? l->cfg.lanes_h2 : l->cfg.lanes;
@@ -156,13 +96,6 @@ unsigned lanes_small(const struct lanes *l)
 	unsigned n = lanes_usable(l);
 
 	return n < SESSION_BULK_LANE ? n : SESSION_BULK_LANE;
-}
-
-uint32_t lanes_renew_after(uint32_t hold_ms)
-{
-	uint32_t tenth = hold_ms / 10;
-
-	return hold_ms - (tenth < RENEW_MS ? tenth : RENEW_MS);
 }
 
 /* ---- what is due ------------------------------------------------------ */
@@ -538,10 +471,7 @@ void lanes_network_changed(struct lanes *l, uint64_t now_ms)
 	l->round_ms = l->failing_ms = now_ms;
 	l->retry_ms = 0;
 	backoff_reset(&l->backoff);
-	hold_anew(l);
-	l->open_max = l->open_most;
-	l->body_max = 0;
-	lanes_set_http2(l, l->http2);
+	lanes_limits_forget(l);
 	if (l->session != NULL)
 		session_path_changed(l->session);
 	l->ops->on_wake(l->ctx);

@@ -11,9 +11,6 @@
 
 #define KEEP_BULK 2u		/* to be held while bulk comes in */
 #define BODY_SPARE 12288u	/* a body buffer larger than this is not kept */
-#define HOLD_MIN_MS 3000u	/* a shorter cut says nothing about holding */
-#define PATIENCE_MAX 16u	/* good holds before a longer one is tried */
-#define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define CHECK_BYTES 1024u	/* at once: more than ACKs and an END */
 
 /* ---- the response ----------------------------------------------------- */
@@ -157,39 +154,6 @@ static void release_body(struct slot *s)
 	}
 }
 
-/* How long this path lets a request wait, as far as this one shows. */
-static void learn_hold(struct lanes *l, const struct slot *s, bool good,
-    bool certain, uint64_t now_ms)
-{
-	uint64_t waited = now_ms - s->start_ms, hold = l->hold_ms;
-
-	if (s->hold_ms == 0 || s->answered != good)
-		return;
-	if (good) {
-		l->short_holds = 0;
-		if (waited < lanes_renew_after(l->hold_ms) ||
-		    ++l->good_holds < l->hold_patience)
-			return;
-		l->good_holds = 0;
-		hold += hold / 4;
-		l->hold_ms = hold < l->hold_most ? (uint32_t)hold :
-		    l->hold_most;
-		return;
-	}
-	/* Cut early it says nothing; cut late it was not the holding. */
-	if (waited < HOLD_MIN_MS || waited > hold + l->cfg.silence_ms)
-		return;
-	/* One cut may be anything; two in a row are the path's limit. */
-	if (++l->short_holds < (certain ? 1u : 2u))
-		return;
-	l->short_holds = 0;
-	l->good_holds = 0;
-	if (l->hold_patience < PATIENCE_MAX)
-		l->hold_patience *= 2;
-	hold = (waited < hold ? waited : hold) * 4 / 5;
-	l->hold_ms = (uint32_t)(hold > HOLD_MIN_MS ? hold : HOLD_MIN_MS);
-}
-
 /* Give one exchange up without counting it as a failure. */
 static void cancel(struct lanes *l, unsigned slot)
 {
@@ -224,7 +188,7 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 {
 	struct slot *s = &l->slot[lane];
 
-	learn_hold(l, s, true, false, now_ms);
+	lanes_learn_hold(l, s, true, false, now_ms);
 	if (l->rounds > 0 && s->probe)
 		doubt_older(l, s, now_ms);
 	l->rounds = 0;
@@ -264,23 +228,6 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 		lanes_set_state(l, LANES_DOWN, why);
 }
 
-/* The body was too large for something on the way: remember, and halve. */
-static bool too_large(struct lanes *l, const struct slot *s, unsigned status,
-    uint64_t now_ms)
-{
-	uint32_t half = (uint32_t)(s->body_len / 2);
-
-	if (s->body_len <= LANES_BODY_MIN || (status != 413 && status != 404))
-		return false;
-	/* The gateway's own 404 is followed by a hello; then it knows us. */
-	if (status == 404 && now_ms - l->hello_ms >= HELLO_AGAIN_MS)
-		return false;
-	if (half < LANES_BODY_MIN)
-		half = LANES_BODY_MIN;
-	*(s->streamed ? &l->open_max : &l->body_max) = half;
-	return status == 413;
-}
-
 static void ended_badly(struct lanes *l, unsigned lane,
     enum lanes_result result, unsigned status, const char *detail,
     uint64_t now_ms)
@@ -289,7 +236,7 @@ static void ended_badly(struct lanes *l, unsigned lane,
 	char why[256];
 
 	if (result != LANES_DONE)
-		learn_hold(l, s, false, status == 504, now_ms);
+		lanes_learn_hold(l, s, false, status == 504, now_ms);
 	if (result == LANES_STATUS && status == 404) {
 		s->restart = true;
 		l->stats.failed++;
@@ -334,7 +281,8 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 		lanes_hello_ended(l, result, http_status, detail, now_ms);
 	else if (result == LANES_DONE && s->ended && !s->bad)
 		succeeded(l, slot, now_ms);
-	else if (result == LANES_STATUS && too_large(l, s, http_status, now_ms))
+	else if (result == LANES_STATUS &&
+	    lanes_too_large(l, s, http_status, now_ms))
 		s->restart = true;
 	else if (s->streamed && http_status != 404)
 		lanes_duplex_failed(l, slot, result, now_ms);

@@ -12,7 +12,6 @@
 
 /* A device that is not let in asks again this much less often. */
 #define DENIED_FACTOR 4u
-#define HOLD_LEAST_MS 1000u	/* no gateway holds for less */
 
 static void on_open(void *ctx, struct stream *st, const char *name,
     size_t name_len)
@@ -117,17 +116,6 @@ void lanes_greet(struct lanes *l, uint64_t now_ms)
 	lanes_post(l, LANES_HELLO, now_ms);
 }
 
-/* A gateway that says 0 shall not be asked again and again. */
-static void limit_hold(struct lanes *l, uint64_t most_ms)
-{
-	if (most_ms < HOLD_LEAST_MS)
-		most_ms = HOLD_LEAST_MS;
-	l->hold_most = most_ms < l->cfg.hold_ms ? (uint32_t)most_ms :
-	    l->cfg.hold_ms;
-	if (l->hold_ms > l->hold_most)
-		l->hold_ms = l->hold_most;
-}
-
 /* Under which keys, and with which limits, the session goes on. */
 static int enter(struct lanes *l, const struct hello_answer *a,
     const struct hello_keys *k)
@@ -151,7 +139,7 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 		return rc;
 	session_peer(l->session, a->initial_window, a->max_streams);
 	session_ping(l->session);
-	limit_hold(l, a->hold_max_ms);
+	lanes_set_hold_max(l, a->hold_max_ms);
 	lanes_set_http2_window(l, a->http2_window);
 	lanes_set_open_max(l, a->open_request_max);
 	return 0;

@@ -1,7 +1,8 @@
 /*
  * What lanes.c (policy), lanes_io.c (exchanges), lanes_answer.c (what comes of
  * them), lanes_hedge.c (those that are repeated), lanes_path.c (silence),
- * lanes_duplex.c (bodies that stay open) and lanes_hello.c (the handshake)
+ * lanes_limits.c (sizes and times that are let through), lanes_duplex.c
+ * (bodies that stay open) and lanes_hello.c (the handshake)
  * share. Nobody else includes this.
  */
 #ifndef COMMON_LANES_IMPL_H
@@ -16,6 +17,7 @@
 #define PATHS_QUICK 2u		/* the second one only after a hedge */
 #define PATHS_BULK 6u
 #define PATH_OPEN (PATHS_QUICK + PATHS_BULK)
+#define HELLO_AGAIN_MS 2000u	/* not known so soon after a hello: wait */
 #define LANES_DOWN_MS 1000u	/* failing for so long, the tunnel is down */
 #define LANES_POUR_MS 1000u	/* without bulk for so long, it is over */
 #define LANES_BODY_MIN 16384u	/* a body is never halved below this */
@@ -166,15 +168,6 @@ unsigned lanes_busy(const struct lanes *l);
 unsigned lanes_usable(const struct lanes *l);
 unsigned lanes_small(const struct lanes *l);	/* of these, not for bulk */
 
-/* What the gateway says of the web server's window; 0: nothing. */
-void lanes_set_http2_window(struct lanes *l, uint64_t window);
-
-/* And of how much it takes itself in an open body; 0: nothing. */
-void lanes_set_open_max(struct lanes *l, uint64_t most);
-
-/* When a request with this hold is to be replaced, from its start. */
-uint32_t lanes_renew_after(uint32_t hold_ms);
-
 void lanes_set_state(struct lanes *l, enum lanes_state state,
     const char *why);
 
@@ -235,6 +228,35 @@ void lanes_heard(struct lanes *l, const struct slot *s, uint64_t now_ms);
  * to be answered.
  */
 void lanes_note_overtaken(struct lanes *l, unsigned keep, uint64_t now_ms);
+
+/* lanes_limits.c */
+
+/* Nothing is known of the path; forget: nothing any more. */
+void lanes_limits_init(struct lanes *l);
+void lanes_limits_forget(struct lanes *l);
+
+/* What the gateway says of the web server's window; 0: nothing. */
+void lanes_set_http2_window(struct lanes *l, uint64_t window);
+
+/* And of how much it takes itself in an open body; 0: nothing. */
+void lanes_set_open_max(struct lanes *l, uint64_t most);
+
+/* When a request with this hold is to be replaced, from its start. */
+uint32_t lanes_renew_after(uint32_t hold_ms);
+
+/* And for how long it holds a request; 0 is not believed. */
+void lanes_set_hold_max(struct lanes *l, uint64_t most_ms);
+
+/* How long this path lets a request wait, as far as this one shows. */
+void lanes_learn_hold(struct lanes *l, const struct slot *s, bool good,
+    bool certain, uint64_t now_ms);
+
+/*
+ * The body may have been too large for something on the way: remember, and
+ * halve. True: it was nothing else.
+ */
+bool lanes_too_large(struct lanes *l, const struct slot *s,
+    unsigned status, uint64_t now_ms);
 
 /* lanes_duplex.c */
 

@@ -44,6 +44,7 @@ common_libengine_a_SOURCES = \
 	common/lanes_hello.c \
 	common/lanes_impl.h \
 	common/lanes_io.c \
+	common/lanes_limits.c \
 	common/lanes_path.c \
 	common/log.c \
 	common/log.h \
