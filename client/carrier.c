@@ -61,12 +61,10 @@ struct carrier {
 };
 
 /* Only an open body goes by HTTP/1.1 in any case, and tells nothing. */
-static void note_version(const struct slot *s)
+static void note_version(const struct slot *s, long version)
 {
 	struct carrier *c = s->carrier;
-	long version = 0;
 
-	(void)curl_easy_getinfo(s->easy, CURLINFO_HTTP_VERSION, &version);
 	if (s->open || version == 0 || version == c->http_version)
 		return;
 	c->http_version = version;
@@ -97,7 +95,7 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 		s->wrong_version = true;
 		return CURL_WRITEFUNC_ERROR;
 	}
-	note_version(s);
+	note_version(s, version);
 	c->ops->on_body(c->ctx, s->number, (const uint8_t *)data, len);
 	return s->given_up ? CURL_WRITEFUNC_ERROR : len;
 }
@@ -288,10 +286,11 @@ static void on_done(void *ctx, void *easy, int code)
 	char detail[CARRIER_DETAIL_MAX];
 	enum carrier_result result;
 	struct slot *s = NULL;
-	long status = 0;
+	long status = 0, version = 0;
 
 	(void)curl_easy_getinfo(easy, CURLINFO_PRIVATE, &s);
 	(void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
 	s->pool = NULL;
 	if (s->given_up) {
 		s->given_up = false;	/* on_settled starts what follows */
@@ -299,7 +298,7 @@ static void on_done(void *ctx, void *easy, int code)
 	}
 	result = judge(s, (CURLcode)code, (unsigned)status, detail);
 	if (result == CARRIER_DONE)
-		note_version(s);
+		note_version(s, version);
 	s->body = NULL;
 	c->ops->on_end(c->ctx, s->number, result, (unsigned)status, detail);
 }

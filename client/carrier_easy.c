@@ -69,8 +69,11 @@ static bool is_plain(const struct carrier_config *config)
 	return strncmp(config->url, "http://", 7) == 0;
 }
 
-static CURLcode set_http(CURL *e, bool http2)
+static CURLcode set_http(CURL *e, const struct carrier_config *config,
+    bool open)
 {
+	bool http2 = !open && !is_plain(config) &&
+	    config->http != CARRIER_HTTP_1;
 	CURLcode rc = CURLE_OK;
 
 	SET(e, rc, CURLOPT_HTTP_VERSION, (long)(http2 ?
@@ -87,13 +90,12 @@ static CURLcode set_http(CURL *e, bool http2)
 void carrier_easy_set_http(void *easy, const struct carrier_config *config,
     bool open)
 {
-	(void)set_http(easy, !open && !is_plain(config) &&
-	    config->http != CARRIER_HTTP_1);
+	(void)set_http(easy, config, open);	/* it was taken before */
 }
 
 static CURLcode set_protocols(CURL *e, const struct carrier_config *config)
 {
-	CURLcode rc = CURLE_OK;
+	CURLcode rc = set_http(e, config, false);
 
 	SET(e, rc, CURLOPT_PROTOCOLS_STR, is_plain(config) ? "http" : "https");
 	SET(e, rc, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
