@@ -32,7 +32,8 @@ struct endpoint_tls;
 
 struct endpoint_limits {
 	const char *path;		/* copied; "" for the root */
-	uint64_t request_max;		/* bytes of one request */
+	uint64_t request_max;		/* bytes of one request; of a known
+					   device gate_exchange_max */
 	uint64_t request_ms;		/* for a head; for a body also 1 ms
 					   for each byte that has come */
 	struct sources_limits sources;
