@@ -16,7 +16,8 @@ error_log stderr warn;
 pid nginx.pid;
 events { worker_connections 4096; }
 http {
-    access_log access.log;
+    log_format te '$request $status te=$http_transfer_encoding';
+    access_log access.log te;
     client_body_temp_path body;
     proxy_temp_path proxy;
     fastcgi_temp_path fastcgi;
