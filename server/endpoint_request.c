@@ -15,6 +15,7 @@
 #include "common/net.h"
 
 #define STREAM_BLOCK (64u * 1024u)
+#define QUIET_MS 5000u		/* held for so long, nothing is going on */
 
 struct request {
 	TAILQ_ENTRY(request) link;	/* while suspended */
@@ -115,6 +116,20 @@ static void called_back(struct request *r)
 
 /* ---- the response ----------------------------------------------------- */
 
+/*
+ * The last response of its connection: before the gateway ends; and after a
+ * quiet time, for a web server, as the next request is likely to be held again
+ * and costs less memory on a new one.
+ */
+static bool is_last(const struct request *r)
+{
+	const struct endpoint *e = r->endpoint;
+
+	return e->closing || (r->origin.known &&
+	    r->connection->listener->tls == NULL &&
+	    net_now_ms(e->loop) - r->heard_ms >= QUIET_MS);
+}
+
 static bool queue(struct request *r, struct MHD_Response *response)
 {
 	static const char *const headers[][2] = {
@@ -126,7 +141,7 @@ static bool queue(struct request *r, struct MHD_Response *response)
 	size_t count = sizeof(headers) / sizeof(*headers);
 	bool ok = response != NULL;
 
-	if (!r->endpoint->closing)
+	if (!is_last(r))
 		count--;
 	for (size_t i = 0; ok && i < count; i++)
 		ok = MHD_add_response_header(response, headers[i][0],
@@ -261,7 +276,7 @@ struct request *request_new(struct endpoint *e, struct connection *c,
 	r->endpoint = e;
 	r->connection = c;
 	r->mhd = mhd;
-	r->begun_ms = net_now_ms(e->loop);
+	r->begun_ms = r->heard_ms = net_now_ms(e->loop);
 	r->turned_away = c->by_proxy &&
 	    !origin_of_request(e, mhd, &r->origin);
 	if (!r->turned_away && is_exchange(e, url, method, id) &&

@@ -10,10 +10,13 @@
 #include "server/endpoint_tls.h"
 
 /*
- * A whole record and a head: libmicrohttpd fills the pool with zeros after each
- * request of a connection, so that all of it is touched and costs time.
+ * libmicrohttpd's memory for a connection, at least a whole record and a head:
+ * after each request it fills all of it with zeros. Pools of more than 32 KiB
+ * are mapped, and cost the pages that were touched, two for a request that is
+ * held on a new connection; with TLS, where connections stay, the least is best.
  */
-#define POOL_BYTES ((size_t)18 * 1024)
+#define POOL_BYTES ((size_t)36 * 1024)
+#define POOL_BYTES_TLS ((size_t)18 * 1024)
 #define ROUNDS_MAX 16	/* runs of a daemon before others have their turn */
 #define SHARDS_MAX 1024u
 #define SPARE_MS 1000u	/* for which one stays that has no connections */
@@ -158,7 +161,8 @@ static struct MHD_Daemon *start_daemon(struct shard *s)
 	    MHD_USE_NO_LISTEN_SOCKET | (l->tls != NULL ? MHD_USE_TLS : 0), 0,
 	    NULL, NULL, on_request, s,
 	    MHD_OPTION_CONNECTION_LIMIT, l->max_connections,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, POOL_BYTES,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    l->tls != NULL ? POOL_BYTES_TLS : POOL_BYTES,
 	    MHD_OPTION_CONNECTION_TIMEOUT, ENDPOINT_IDLE_S,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,

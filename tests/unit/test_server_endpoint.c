@@ -851,6 +851,27 @@ static void test_a_request_is_held_until_there_is_something(void)
 	tear_down();
 }
 
+/* One response after which a web server's next request finds less memory. */
+static void test_a_quiet_time_ends_a_web_servers_connection(void)
+{
+	uint64_t start_ms;
+	int fd;
+
+	set_up();
+	t.forwarded = "203.0.113.9";
+	fd = dial();
+	make_idle_session(fd);
+	CU_ASSERT_PTR_NULL(strstr(t.in, "Connection: close\r\n"));
+	start_ms = uv_now(&t.loop);
+	post_records(fd, 5500);
+	while (uv_now(&t.loop) - start_ms < 5400)
+		turns(10);
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "Connection: close\r\n"));
+	close(fd);
+	tear_down();
+}
+
 #define LONG_ANSWER 50000u	/* bytes: as many as go unacknowledged */
 
 /* A new session's exchange is to be answered with so much of a stream. */
@@ -1141,6 +1162,8 @@ int main(void)
 		  test_a_session_is_admitted_and_knows_its_peer },
 		{ "a request is held until there is something",
 		  test_a_request_is_held_until_there_is_something },
+		{ "a quiet time ends a web server's connection",
+		    test_a_quiet_time_ends_a_web_servers_connection },
 		{ "a long answer streams", test_a_long_answer_streams },
 		{ "a web server on this machine gets no chunks",
 		  test_a_web_server_here_gets_no_chunks },
