@@ -274,15 +274,18 @@ static void send_queued(struct lanes *l, uint64_t now_ms)
 }
 
 /*
- * When the newest of those held is to be replaced: a little before its time
- * is over, so that the gateway always has one. On HTTP/1.1 that also takes
- * turns between two connections, and neither goes cold: the next question
- * does not wait for a TLS handshake.
+ * When the newest of those held is to be replaced. On HTTP/1.1 a little before
+ * its time is over: that takes turns between two connections, and neither goes
+ * cold, so that the next question does not wait for a TLS handshake. On HTTP/2
+ * once it was answered: a connection without any request costs web servers
+ * less, and they only find the time to tidy up when there is none.
  */
 static uint64_t renew_at(const struct lanes *l)
 {
 	const struct slot *newest = NULL;
 
+	if (l->http2)
+		return UINT64_MAX;
 	for (unsigned i = 0; i < SESSION_BULK_LANE; i++) {
 		const struct slot *s = &l->slot[i];
 

@@ -30,21 +30,21 @@ uint64_t lanes_patience(const struct lanes *l)
 }
 
 /*
- * Until when an exchange that the gateway answers at once has to show some of
- * its answer; UINT64_MAX for one that may be held, or that goes on. Bodies of
- * bulk follow what the path carries in a few round trips; others may be large
- * for it.
+ * Until when an exchange has to show some of its answer, from when the gateway
+ * is to answer it; UINT64_MAX for one that goes on. Bodies of bulk follow what
+ * the path carries in a few round trips; others may be large for it.
  */
 static uint64_t due_at(const struct lanes *l, const struct slot *s)
 {
 	uint64_t from = s->heard_ms, wait;
 
-	if (!s->busy || s->open || s->lasting ||
-	    (s->hold_ms > 0 && !s->answered && s->due_ms == 0))
+	if (!s->busy || s->open || s->lasting)
 		return UINT64_MAX;
 	wait = lanes_patience(l) << l->doubt_shift;
 	if (s->due_ms > from)
 		from = s->due_ms;
+	else if (s->hold_ms > 0 && !s->answered && s->due_ms == 0)
+		from = s->start_ms + s->hold_ms;
 	if (l->heard_ms > from)		/* the path is there */
 		from = l->heard_ms;
 	if (!s->answered && !s->bulk)
