@@ -13,6 +13,8 @@
 #include "client/carrier_detail.h"
 #include "client/carrier_easy.h"
 #include "client/carrier_paths.h"
+#include "client/carrier_request.h"
+#include "common/crypto.h"
 #include "common/err.h"
 
 #define AGAIN_MS 100u		/* before trying again for lack of memory */
@@ -34,6 +36,7 @@ struct slot {
 	const uint8_t *body;
 	size_t len;
 	size_t taken;		/* of it by libcurl, where it comes in pieces */
+	bool query;		/* goes in the URL */
 	bool open;		/* the body goes on, by stream: */
 	bool paused;		/* libcurl has all there is of it */
 	struct carrier_body stream;
@@ -49,7 +52,7 @@ struct carrier {
 	struct carrier_config config;	/* strings are ours */
 	unsigned url_edition;		/* counts changes of the URL */
 	CURLSH *share;			/* cookies and TLS sessions */
-	struct curl_slist *headers;
+	struct carrier_headers headers;
 	struct carrier_paths paths;
 	bool unsettled;			/* some slot is given up or waiting */
 	bool curl_ready;
@@ -150,7 +153,6 @@ static int prepare_easy(struct slot *s)
 	const struct carrier_easy common = {
 		.config = &c->config,
 		.share = c->share,
-		.headers = c->headers,
 		.error = s->error,
 		.on_write = on_write,
 		.on_read = on_read,
@@ -187,6 +189,26 @@ static bool goes_in_pieces(const struct slot *s)
 	    s->len > PIECE_MAX;
 }
 
+/* Method, URL and body. */
+static int set_request(struct slot *s)
+{
+	const struct carrier *c = s->carrier;
+	int rc;
+
+	if (s->query) {
+		s->url_edition = 0;	/* it has another one from now on */
+		return carrier_request_query(s->easy, &c->headers,
+		    c->config.url, s->body, s->len,
+		    c->http_version == CURL_HTTP_VERSION_2);
+	}
+	rc = refresh_url(s);
+	if (rc == 0)
+		carrier_request_body(s->easy, &c->headers,
+		    s->open || goes_in_pieces(s) ? NULL : s->body,
+		    s->open ? UINT64_MAX : s->len);
+	return rc;
+}
+
 /* Put a posted exchange into the pool in use. */
 static int start(struct slot *s)
 {
@@ -195,7 +217,7 @@ static int start(struct slot *s)
 	int rc = prepare_easy(s);
 
 	if (rc == 0)
-		rc = refresh_url(s);
+		rc = set_request(s);
 	if (rc == 0)
 		rc = carrier_paths_open(&c->paths, s->path, &pool);
 	if (rc != 0)
@@ -206,11 +228,6 @@ static int start(struct slot *s)
 	s->paused = false;
 	s->taken = 0;
 	carrier_easy_set_http(s->easy, &c->config, s->open);
-	/* The size first: libcurl would measure the body as a string. */
-	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-	    s->open ? (curl_off_t)-1 : (curl_off_t)s->len);
-	curl_easy_setopt(s->easy, CURLOPT_POSTFIELDS,
-	    s->open || goes_in_pieces(s) ? NULL : s->body);
 	rc = carrier_pool_add(pool, s->easy);
 	if (rc != 0)
 		return rc;
@@ -351,7 +368,20 @@ void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
 {
 	struct slot *s = c->by_number[slot];
 
+	s->open = s->query = false;
+	s->body = body;
+	s->len = len;
+	post(c, slot, path, fresh);
+}
+
+void carrier_query(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh)
+{
+	struct slot *s = c->by_number[slot];
+
+	assert(len <= CRYPTO_BASE64_MAX);
 	s->open = false;
+	s->query = true;
 	s->body = body;
 	s->len = len;
 	post(c, slot, path, fresh);
@@ -363,6 +393,7 @@ void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
 	struct slot *s = c->by_number[slot];
 
 	s->open = true;
+	s->query = false;
 	carrier_body_begin(&s->stream);
 	carrier_body_append(&s->stream, body, len);
 	post(c, slot, path, fresh);
@@ -474,16 +505,6 @@ static int copy_config(struct carrier *c, const struct carrier_config *from)
 	return 0;
 }
 
-static int add_header(struct carrier *c, const char *line)
-{
-	struct curl_slist *longer = curl_slist_append(c->headers, line);
-
-	if (longer == NULL)
-		return ERR_NOMEM;
-	c->headers = longer;
-	return 0;
-}
-
 static int open_libcurl(struct carrier *c)
 {
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
@@ -497,10 +518,7 @@ static int open_libcurl(struct carrier *c)
 	    curl_share_setopt(c->share, CURLSHOPT_SHARE,
 	    CURL_LOCK_DATA_SSL_SESSION) != CURLSHE_OK)
 		return ERR_NOMEM;
-	/* Waiting for "100 Continue" would cost a round trip. */
-	if (add_header(c, "Expect:") != 0 || add_header(c, "Accept:") != 0)
-		return ERR_NOMEM;
-	return add_header(c, "Content-Type: application/octet-stream");
+	return carrier_headers_make(&c->headers);
 }
 
 static int open_loop(struct carrier *c, uv_loop_t *loop)
@@ -579,7 +597,7 @@ void carrier_free(struct carrier *c)
 	if (c->again != NULL)
 		uv_close((uv_handle_t *)c->again, on_timer_closed);
 	free(c->by_number);
-	curl_slist_free_all(c->headers);
+	carrier_headers_free(&c->headers);
 	curl_share_cleanup(c->share);
 	if (c->curl_ready)
 		curl_global_cleanup();

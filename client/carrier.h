@@ -93,7 +93,14 @@ void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh);
 
 /*
- * The same, but the body, which is copied, goes on with what is appended until
+ * The same, but body[0..len), at most CRYPTO_BASE64_MAX bytes, goes in the
+ * URL's query, and the request's body is empty: for what is held for long.
+ */
+void carrier_query(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh);
+
+/*
+ * As carrier_post, but the body, which is copied, goes on with what is appended until
  * it is finished. unsent: bytes that libcurl has not taken yet. Without memory
  * for what is appended the body ends before it. A response that comes before
  * the end of the body is told with what is appended next, or with the end. Not

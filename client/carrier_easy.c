@@ -25,8 +25,8 @@ static CURLcode set_request(CURL *e, const struct carrier_easy *common)
 	CURLcode rc = CURLE_OK;
 
 	SET(e, rc, CURLOPT_PRIVATE, common->ctx);
-	SET(e, rc, CURLOPT_POST, 1L);
-	SET(e, rc, CURLOPT_HTTPHEADER, (struct curl_slist *)common->headers);
+	/* Also what has no body, which is a GET for libcurl. */
+	SET(e, rc, CURLOPT_CUSTOMREQUEST, "POST");
 	SET(e, rc, CURLOPT_USERAGENT, PACKAGE_NAME "/" PACKAGE_VERSION);
 	SET(e, rc, CURLOPT_WRITEFUNCTION, common->on_write);
 	SET(e, rc, CURLOPT_WRITEDATA, common->ctx);

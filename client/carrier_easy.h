@@ -1,7 +1,7 @@
 /*
  * What all exchanges have in common: how a libcurl easy handle is set up once,
- * to be used again and again. Part of the carrier; only the URL and the body
- * are set for each exchange.
+ * to be used again and again. Part of the carrier; what differs from exchange
+ * to exchange is in carrier_request.h.
  */
 #ifndef CLIENT_CARRIER_EASY_H
 #define CLIENT_CARRIER_EASY_H
@@ -15,7 +15,6 @@ struct carrier_config;
 struct carrier_easy {
 	const struct carrier_config *config;
 	void *share;		/* libcurl's, for cookies and TLS sessions */
-	void *headers;		/* libcurl's list */
 	char *error;		/* room for libcurl's description */
 	size_t (*on_write)(char *data, size_t size, size_t count, void *ctx);
 	size_t (*on_read)(char *out, size_t size, size_t count, void *ctx);

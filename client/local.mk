@@ -15,6 +15,8 @@ client_libclient_a_SOURCES = \
 	client/carrier_paths.h \
 	client/carrier_pool.c \
 	client/carrier_pool.h \
+	client/carrier_request.c \
+	client/carrier_request.h \
 	client/guests.c \
 	client/guests.h \
 	client/listener.c \

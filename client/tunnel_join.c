@@ -53,6 +53,15 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	carrier_post(t->carrier, slot, body, len, path, fresh);
 }
 
+static void on_query(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	struct tunnel *t = ctx;
+
+	(void)refresh_url(t);
+	carrier_query(t->carrier, slot, body, len, path, fresh);
+}
+
 static void on_open(void *ctx, unsigned slot, const uint8_t *body, size_t len,
     unsigned path, bool fresh)
 {
@@ -211,6 +220,7 @@ static uint32_t on_random(void *ctx)
 
 const struct lanes_ops tunnel_lanes_ops = {
 	.post = on_post,
+	.query = on_query,
 	.open = on_open,
 	.append = on_append,
 	.finish = on_finish,

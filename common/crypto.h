@@ -64,7 +64,7 @@ int crypto_aead_open(struct crypto_aead *a, uint64_t nonce, const void *ad,
  * decode wants exactly out_len bytes, at most CRYPTO_BASE64_MAX, in their one
  * canonical spelling: 0, or ERR_PROTO with out untouched.
  */
-#define CRYPTO_BASE64_MAX 48u
+#define CRYPTO_BASE64_MAX 192u
 #define CRYPTO_BASE64_LEN(len) (((len) + 2u) / 3u * 4u)
 #define CRYPTO_BASE64URL_LEN(len) (((len) * 4u + 2u) / 3u)
 void crypto_base64_encode(char *out, const uint8_t *in, size_t len);

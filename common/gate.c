@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto.h"
 #include "common/err.h"
 #include "common/lane_table.h"
 
@@ -29,6 +30,7 @@ void gate_defaults(struct gate_config *c)
 	c->response_ms = 30 * 1000;
 	c->request_max = 1u << 20;
 	c->open_request_max = 16u << 20;
+	c->query_max = CRYPTO_BASE64_MAX;
 }
 
 int gate_new(struct gate **out, const struct gate_config *c,

@@ -84,6 +84,8 @@ struct gate_config {
 	uint64_t response_ms;		/* a response lasts at most: 30 s */
 	uint64_t request_max;		/* bytes of one request: 1 MiB */
 	uint64_t open_request_max;	/* and of one that stays open: 16 MiB */
+	uint64_t query_max;		/* and of records that may come in its
+					   query: CRYPTO_BASE64_MAX */
 };
 void gate_defaults(struct gate_config *c);	/* all but the keys */
 

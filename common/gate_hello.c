@@ -103,6 +103,7 @@ static void answer(struct gate_exchange *x, struct gate_session *gs,
 		.linger_ms = g->cfg.linger_ms,
 		.http2_window = g->cfg.http2_window,
 		.open_request_max = g->cfg.open_request_max,
+		.query_max = g->cfg.query_max,
 	};
 	struct hello_keys k = { 0 };
 	uint8_t reply[HELLO_MAX];

@@ -122,12 +122,18 @@ static int get_answer(struct wire_in *in, struct hello_answer *out)
 		out->http2_window = 0;
 	if (wire_get_varint(in, &out->open_request_max) != 0)
 		out->open_request_max = 0;
+	if (wire_get_varint(in, &out->query_max) != 0)
+		out->query_max = 0;
 	return 0;
 }
 
 static int put_answer(struct wire_out *out, const struct hello_answer *a)
 {
 	bool yes = gives_keys(a->status);	/* else no more is told */
+	const uint64_t more[] = {
+		a->http2_window, a->open_request_max, a->query_max
+	};
+	size_t count = yes ? sizeof(more) / sizeof(more[0]) : 0;
 	int rc;
 
 	if ((rc = wire_put_varint(out, a->status)) != 0 ||
@@ -137,10 +143,10 @@ static int put_answer(struct wire_out *out, const struct hello_answer *a)
 	    (rc = wire_put_varint(out, yes ? a->linger_ms : 0)) != 0 ||
 	    (rc = put_agent(out, a->agent)) != 0)
 		return rc;
-	if (yes && (a->http2_window > 0 || a->open_request_max > 0))
-		rc = wire_put_varint(out, a->http2_window);
-	if (yes && rc == 0 && a->open_request_max > 0)
-		rc = wire_put_varint(out, a->open_request_max);
+	while (count > 0 && more[count - 1] == 0)
+		count--;
+	for (size_t i = 0; i < count && rc == 0; i++)
+		rc = wire_put_varint(out, more[i]);
 	return rc;
 }
 

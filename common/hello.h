@@ -30,8 +30,10 @@
  *				missing or 0, and is then 65536
  *	open request max	bytes of a request whose body stays open; may
  *				be missing or 0: no more than of others
+ *	query max		bytes of records in a request's query; may be
+ *				missing or 0: none
  *
- * The numbers of an answer that refuses are 0, and the last two are missing.
+ * The numbers of an answer that refuses are 0, and the last three are missing.
  * Bytes after that, or after the agent of a hello, are for later versions: a
  * receiver ignores them, a sender of this version writes none. Other values of
  * status, a generation above 16383, a longer agent and a payload that ends
@@ -81,6 +83,7 @@ struct hello_answer {
 	char agent[HELLO_AGENT_MAX + 1];
 	uint64_t http2_window;		/* see above; 0: missing */
 	uint64_t open_request_max;	/* likewise */
+	uint64_t query_max;		/* likewise */
 };
 
 /* The keys that a handshake gave: wipe after use. */

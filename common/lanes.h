@@ -45,6 +45,13 @@ struct lanes_ops {
 	 */
 	void (*post)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	    unsigned path, bool fresh);
+	/*
+	 * As post, but in the URL's query, and with an empty body: at most
+	 * CRYPTO_BASE64_MAX bytes, of a request that is to be held. May be
+	 * NULL: then all goes by post.
+	 */
+	void (*query)(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+	    unsigned path, bool fresh);
 	/* The exchange in slot `from` goes on as that of `to`, which is free. */
 	void (*move)(void *ctx, unsigned from, unsigned to);
 	/* Give the exchange of this slot up; no more events for it. */

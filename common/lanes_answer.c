@@ -191,6 +191,8 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 	lanes_learn_hold(l, s, true, false, now_ms);
 	if (l->rounds > 0 && s->probe)
 		doubt_older(l, s, now_ms);
+	if (s->query)
+		l->query_failures = 0;
 	l->rounds = 0;
 	lanes_doubt_over(l);
 	l->retry_ms = 0;
@@ -281,6 +283,8 @@ void lanes_on_end(struct lanes *l, unsigned slot, enum lanes_result result,
 		lanes_hello_ended(l, result, http_status, detail, now_ms);
 	else if (result == LANES_DONE && s->ended && !s->bad)
 		succeeded(l, slot, now_ms);
+	else if (lanes_query_refused(l, s, result, http_status))
+		s->restart = true;
 	else if (result == LANES_STATUS &&
 	    lanes_too_large(l, s, http_status, now_ms))
 		s->restart = true;

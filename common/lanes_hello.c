@@ -142,6 +142,7 @@ static int enter(struct lanes *l, const struct hello_answer *a,
 	lanes_set_hold_max(l, a->hold_max_ms);
 	lanes_set_http2_window(l, a->http2_window);
 	lanes_set_open_max(l, a->open_request_max);
+	lanes_set_query_max(l, a->query_max);
 	return 0;
 }
 

@@ -40,6 +40,7 @@ struct slot {
 	bool hedges;		/* the next one repeats another: elsewhere */
 	bool open;		/* its body goes on */
 	bool streamed;		/* or did at first */
+	bool query;		/* it is empty; all is in the URL */
 	bool lasting;		/* its response does */
 	uint64_t exchange;	/* number of the current or last one */
 	uint64_t start_ms;
@@ -98,6 +99,8 @@ struct lanes {
 	uint32_t body_max;		/* learned for this path */
 	uint32_t open_max, open_most;	/* of an open body, learned; allowed;
 					   0: body_max */
+	uint32_t query_max, query_most;	/* in a URL, learned; allowed */
+	unsigned query_failures;	/* in a row */
 	uint32_t hold_ms, hold_most;	/* learned for this path; allowed */
 	unsigned short_holds;		/* held ones cut early, in a row */
 	unsigned good_holds;	/* answered in time, since the last change */
@@ -241,6 +244,9 @@ void lanes_set_http2_window(struct lanes *l, uint64_t window);
 /* And of how much it takes itself in an open body; 0: nothing. */
 void lanes_set_open_max(struct lanes *l, uint64_t most);
 
+/* And of how much it takes in a URL's query; 0: nothing. */
+void lanes_set_query_max(struct lanes *l, uint64_t most);
+
 /* When a request with this hold is to be replaced, from its start. */
 uint32_t lanes_renew_after(uint32_t hold_ms);
 
@@ -257,6 +263,13 @@ void lanes_learn_hold(struct lanes *l, const struct slot *s, bool good,
  */
 bool lanes_too_large(struct lanes *l, const struct slot *s,
     unsigned status, uint64_t now_ms);
+
+/*
+ * A request without a body, all of it in its URL, came to nothing: after a few
+ * of them in a row there are no more. True: it was nothing else.
+ */
+bool lanes_query_refused(struct lanes *l, const struct slot *s,
+    enum lanes_result result, unsigned status);
 
 /* lanes_duplex.c */
 

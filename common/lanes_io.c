@@ -152,8 +152,9 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms)
 	}
 	l->stats.exchanges++;
 	lanes_earn_token(l);
-	(s->open ? l->ops->open : l->ops->post)(l->ctx, slot, s->body,
-	    s->body_len, s->path, l->rounds > 0);
+	s->query = !s->open && s->hold_ms > 0 && s->body_len <= l->query_max;
+	(s->open ? l->ops->open : s->query ? l->ops->query : l->ops->post)
+	    (l->ctx, slot, s->body, s->body_len, s->path, l->rounds > 0);
 }
 
 /* Heads of frames and records, OPENs, ACKs: beside so much data. */

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include "common/crypto.h"
 #include "common/lanes_impl.h"
 
 #define HOLD_FIRST_MS 25000u	/* what any path is taken to allow */
@@ -14,6 +15,7 @@
 #define HTTP2_WINDOW 65536u	/* of a web server, RFC 9113, section 6.9.2 */
 #define HTTP2_WINDOW_MAX (1u << 30)
 #define WINDOW_SPARE 4096u	/* of it, left alone */
+#define QUERY_FAILURES 3u	/* in a row, and none that went well */
 
 /* ---- the body --------------------------------------------------------- */
 
@@ -74,6 +76,32 @@ bool lanes_too_large(struct lanes *l, const struct slot *s,
 		half = LANES_BODY_MIN;
 	*(s->streamed ? &l->open_max : &l->body_max) = half;
 	return status == 413;
+}
+
+/* ---- the query -------------------------------------------------------- */
+
+void lanes_set_query_max(struct lanes *l, uint64_t most)
+{
+	if (l->ops->query == NULL)
+		most = 0;
+	if (most > CRYPTO_BASE64_MAX)
+		most = CRYPTO_BASE64_MAX;
+	if (most == l->query_most)
+		return;		/* what was learned still counts */
+	l->query_most = l->query_max = (uint32_t)most;
+}
+
+bool lanes_query_refused(struct lanes *l, const struct slot *s,
+    enum lanes_result result, unsigned status)
+{
+	bool certain = result == LANES_STATUS && status >= 400 &&
+	    status < 500 && status != 404;
+
+	if (!s->query || l->query_max == 0)
+		return false;
+	if (certain || ++l->query_failures >= QUERY_FAILURES)
+		l->query_max = 0;
+	return certain;
 }
 
 /* ---- the hold --------------------------------------------------------- */
@@ -141,6 +169,8 @@ void lanes_limits_forget(struct lanes *l)
 {
 	hold_anew(l);
 	l->open_max = l->open_most;
+	l->query_max = l->query_most;
+	l->query_failures = 0;
 	l->body_max = 0;
 	lanes_set_http2(l, l->http2);
 }

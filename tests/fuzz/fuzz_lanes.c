@@ -148,6 +148,7 @@ static void on_wake(void *ctx)
 
 static const struct lanes_ops lanes_ops = {
 	.post = on_post,
+	.query = on_post,
 	.move = on_move,
 	.cancel = on_cancel,
 	.on_state = on_state,

@@ -53,6 +53,8 @@ static void choose_path(struct faults_path *p, struct rng *r)
 	p->more_ms = rng_chance(r, 200) ? rng_size(r, 250) : 0;
 	p->http2 = rng_chance(r, 400);
 	p->blind_per_mille = (unsigned)PICK(r, 0, 0, 500, 1000);
+	if (rng_chance(r, 150))
+		p->query_status = (unsigned)PICK(r, 1, 403, 404, 411, 502);
 }
 
 void faults_choose(struct faults *f, struct rng *r)
@@ -85,7 +87,8 @@ void faults_clean(struct faults *f, uint64_t latency_ms)
 
 bool faults_any(const struct faults *f)
 {
-	return f->stormy || f->path.body_max > 0 || f->path.silence_ms > 0;
+	return f->stormy || f->path.body_max > 0 || f->path.silence_ms > 0 ||
+	    f->path.query_status > 0;
 }
 
 static enum faults_kind choose_kind(const struct faults *f, struct rng *r)

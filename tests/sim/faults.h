@@ -20,6 +20,8 @@ struct faults_path {
 	uint64_t chunk_max;		/* bytes handed on at a time */
 	uint64_t body_max;		/* of a request; 0: no limit */
 	unsigned body_status;		/* what the proxy says beyond it */
+	unsigned query_status;		/* and to a request without a body; 1: it
+					 * breaks off; 0: lets it through */
 	uint64_t silence_ms;		/* the proxy's patience; 0: endless */
 	bool hold_request;		/* forwarded only once it is whole */
 	bool hold_response;

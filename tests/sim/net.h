@@ -78,8 +78,10 @@ struct net {
 void net_init(struct net *n, uint64_t seed);
 void net_fini(struct net *n);		/* after the engines are gone */
 
-/* lanes_ops.post, .move and .cancel. */
+/* lanes_ops.post, .query, .move and .cancel. */
 void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh);
+void net_query(struct net *n, unsigned slot, const uint8_t *body, size_t len,
     unsigned path, bool fresh);
 void net_cancel(struct net *n, unsigned slot);
 

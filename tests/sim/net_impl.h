@@ -37,6 +37,7 @@ struct net_call {
 	unsigned slot;
 	uint64_t serial;
 	bool open;		/* the client waits for it */
+	bool query;		/* without a body: all is in the URL */
 	const uint8_t *lent;	/* the engine's own copy of the body */
 	struct net_blob *body;
 	struct net_conn *conn;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/crypto.h"
+
 #define HELLO_SLOTS 6u		/* recorded requests that are hellos */
 #define OPEN_MAX 1048576u	/* bytes of a body that goes on */
 #define OPEN_PLAN 4096u		/* faults hit one among these */
@@ -106,6 +108,11 @@ static void dispatch(struct net_call *c, uint64_t out_ms)
 		c->deferred = true;
 		return;
 	}
+	if (c->query && path->query_status > 0) {
+		net_send_end(c, path->query_status == 1 ? LANES_FAILED :
+		    LANES_STATUS, path->query_status, back);
+		return;
+	}
 	if (path->body_max > 0 && c->body->len > path->body_max) {
 		net_send_end(c, LANES_STATUS, path->body_status, back);
 		return;
@@ -163,7 +170,8 @@ static void go(struct net_call *c, unsigned path, bool fresh)
 	c->conn = choose_conn(n, path, fresh, &is_new);
 	c->conn->users++;
 	trace_say(n->trace, "net call=%" PRIu64 " slot=%u %s bytes=%zu%s%s "
-	    "plan=%s%s", c->serial, c->slot, c->body->open ? "open" : "post",
+	    "plan=%s%s", c->serial, c->slot, c->body->open ? "open" :
+	    c->query ? "query" : "post",
 	    c->body->len, fresh ? " fresh" : "", c->conn->dead ? " dead" : "",
 	    faults_kind_name(c->plan.kind), c->plan.twice ? " twice" : "");
 	if (c->conn->dead)
@@ -190,8 +198,8 @@ static bool may_post(struct net *n, unsigned slot, size_t len)
 	return false;
 }
 
-void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
-    unsigned path, bool fresh)
+static void send_whole(struct net *n, unsigned slot, const uint8_t *body,
+    size_t len, bool query, unsigned path, bool fresh)
 {
 	struct net_call *c;
 
@@ -199,8 +207,23 @@ void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
 		return;
 	c = new_call(n, slot, net_blob_new(body, len), len);
 	c->lent = body;
+	c->query = query;
 	keep_request(n, c->body);
 	go(c, path, fresh);
+}
+
+void net_post(struct net *n, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	send_whole(n, slot, body, len, false, path, fresh);
+}
+
+void net_query(struct net *n, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	if (len > CRYPTO_BASE64_MAX)
+		trace_fail(n->trace, "a query of %zu bytes", len);
+	send_whole(n, slot, body, len, true, path, fresh);
 }
 
 /* ---- a body that stays open ------------------------------------------- */

@@ -16,6 +16,14 @@ static void on_post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	net_post(&w->net, slot, body, len, path, fresh);
 }
 
+static void on_query(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	struct world *w = ctx;
+
+	net_query(&w->net, slot, body, len, path, fresh);
+}
+
 static void on_open_body(void *ctx, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh)
 {
@@ -84,6 +92,7 @@ static uint32_t on_random(void *ctx)
 
 const struct lanes_ops world_lanes_ops = {
 	.post = on_post,
+	.query = on_query,
 	.move = on_move,
 	.cancel = on_cancel,
 	.on_state = on_state,

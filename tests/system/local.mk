@@ -22,6 +22,7 @@ system_tests = \
 	tests/system/nginx-restarted.test \
 	tests/system/nrpc-answer.test \
 	tests/system/proxy.test \
+	tests/system/queries.test \
 	tests/system/resources.test \
 	tests/system/roaming.test \
 	tests/system/routing.test \

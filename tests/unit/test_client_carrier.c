@@ -340,6 +340,37 @@ static void test_requests_look_as_proxies_like_them(void)
 	finish();
 }
 
+static void test_a_query_has_no_body(void)
+{
+	start(CARRIER_HTTP_AUTO);
+	response = OK_HELLO;
+	for (unsigned i = 0; i < 2; i++) {	/* and back again */
+		carrier_query(carrier, 0, (const uint8_t *)"\0\xff?", 3, 0,
+		    false);
+		run_until(1);
+		CU_ASSERT_EQUAL(got[0].result, CARRIER_DONE);
+		CU_ASSERT_PTR_NOT_NULL(strstr(last_request,
+		    "POST /nrpc/id?r=AP8_ HTTP/1.1\r\n"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(last_request,
+		    "Content-Length: 0\r\n"));
+		CU_ASSERT_PTR_NULL(strstr(last_request, "Content-Type"));
+		CU_ASSERT_PTR_NULL(strstr(last_request, "Accept"));
+		post(0, "question", false);
+		run_until(1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(last_request,
+		    "POST /nrpc/id HTTP/1.1\r\n"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(last_request,
+		    "Content-Length: 8\r\n"));
+		CU_ASSERT_PTR_NOT_NULL(strstr(last_request, "\r\n\r\nquestion"));
+		carrier_open(carrier, 0, (const uint8_t *)"q", 1, 0, false);
+		carrier_finish(carrier, 0);
+		run_until(1);
+		CU_ASSERT_PTR_NOT_NULL(strstr(last_request,
+		    "Transfer-Encoding: chunked"));
+	}
+	finish();
+}
+
 static void test_bodies_with_any_bytes_arrive_as_they_are(void)
 {
 	start(CARRIER_HTTP_AUTO);
@@ -693,6 +724,7 @@ int main(void)
 		{ "a 200 is handed on whole", test_a_200_is_handed_on_whole },
 		{ "requests look as proxies like them",
 		    test_requests_look_as_proxies_like_them },
+		{ "a query has no body", test_a_query_has_no_body },
 		{ "bodies with any bytes arrive as they are",
 		    test_bodies_with_any_bytes_arrive_as_they_are },
 		{ "other statuses are told without their body",

@@ -28,7 +28,8 @@ static const struct hello_answer welcome = {
 	.linger_ms = 900000,
 	.agent = "nrpc-gateway/0.1.0",
 	.http2_window = 262144,
-	.open_request_max = 16777216
+	.open_request_max = 16777216,
+	.query_max = 192
 };
 
 /* A device, a gateway, and how far they have come. */
@@ -110,6 +111,7 @@ static void test_both_ends_learn_of_each_other_and_share_keys(void)
 	CU_ASSERT_EQUAL(a.linger_ms, welcome.linger_ms);
 	CU_ASSERT_EQUAL(a.http2_window, welcome.http2_window);
 	CU_ASSERT_EQUAL(a.open_request_max, welcome.open_request_max);
+	CU_ASSERT_EQUAL(a.query_max, welcome.query_max);
 	CU_ASSERT_STRING_EQUAL(a.agent, welcome.agent);
 	CU_ASSERT_EQUAL(memcmp(&keys, &t.keys, sizeof(keys)), 0);
 	CU_ASSERT(memcmp(keys.from_client, keys.from_gateway, 32) != 0);
@@ -403,6 +405,7 @@ static void test_a_refusal_carries_neither_keys_nor_numbers(void)
 		CU_ASSERT_EQUAL(got.linger_ms, 0);
 		CU_ASSERT_EQUAL(got.http2_window, 0);
 		CU_ASSERT_EQUAL(got.open_request_max, 0);
+		CU_ASSERT_EQUAL(got.query_max, 0);
 		CU_ASSERT_STRING_EQUAL(got.agent, welcome.agent);
 		CU_ASSERT_EQUAL(memcmp(&keys, &untouched, sizeof(keys)), 0);
 		two_fini(&t);
@@ -508,7 +511,7 @@ static void test_bytes_of_later_versions_are_ignored(void)
 {
 	static const uint8_t hello[] = { 1, 2, 3, 1, 'x', 0xff, 0xff, 0xff };
 	static const uint8_t answer[] = { 1, 2, 3, 4, 5, 1, 'y', 0x80, 4, 0, 0,
-	    0x80, 1, 0, 0, 0xff, 0 };
+	    0x80, 1, 0, 0, 0x40, 192, 0xff, 0 };
 	struct hello h = { 0 };
 	struct hello_answer a = { 0 };
 
@@ -519,7 +522,8 @@ static void test_bytes_of_later_versions_are_ignored(void)
 	CU_ASSERT_STRING_EQUAL(a.agent, "y");
 	CU_ASSERT_EQUAL(a.http2_window, 262144);
 	CU_ASSERT_EQUAL(a.open_request_max, 65536);
-	/* These two may be missing, or be something else one day. */
+	CU_ASSERT_EQUAL(a.query_max, 192);
+	/* These three may be missing, or be something else one day. */
 	CU_ASSERT_EQUAL(finish_payload(answer, 7, &a), 0);
 	CU_ASSERT_EQUAL(a.http2_window, 0);
 	CU_ASSERT_EQUAL(a.open_request_max, 0);
@@ -528,6 +532,9 @@ static void test_bytes_of_later_versions_are_ignored(void)
 	CU_ASSERT_EQUAL(finish_payload(answer, 13, &a), 0);
 	CU_ASSERT_EQUAL(a.http2_window, 262144);
 	CU_ASSERT_EQUAL(a.open_request_max, 0);
+	CU_ASSERT_EQUAL(finish_payload(answer, 16, &a), 0);
+	CU_ASSERT_EQUAL(a.open_request_max, 65536);
+	CU_ASSERT_EQUAL(a.query_max, 0);
 }
 
 static void test_authentic_nonsense_is_a_broken_protocol(void)

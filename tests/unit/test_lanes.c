@@ -21,6 +21,7 @@ static uint64_t now_ms;
 /* What the client asked of HTTP. */
 static struct call {
 	bool open, fresh, woken;
+	bool query;
 	unsigned number;
 	const uint8_t *body;
 	size_t len;
@@ -88,6 +89,14 @@ static void post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	    .body = body, .len = len, .number = ++posts };
 }
 
+static void query(void *ctx, unsigned slot, const uint8_t *body, size_t len,
+    unsigned path, bool fresh)
+{
+	CU_ASSERT_TRUE(len <= gate_cfg.query_max);
+	post(ctx, slot, body, len, path, fresh);
+	call[slot].query = true;
+}
+
 static void move(void *ctx, unsigned from, unsigned to)
 {
 	(void)ctx;
@@ -138,6 +147,7 @@ static uint32_t random_bits(void *ctx)
 static const struct lanes_ops ops = {
 	.arrived = arrived,
 	.post = post,
+	.query = query,
 	.move = move,
 	.cancel = cancel,
 	.on_state = on_state,
@@ -612,6 +622,93 @@ static void test_bodies_that_are_too_large_are_halved(void)
 	teardown();
 }
 
+/* Does what is parked now come without a body? */
+static bool parks_a_query(void)
+{
+	CU_ASSERT_EQUAL_FATAL(open_calls(), 1);
+	return call[oldest()].query;
+}
+
+static void set_up_parked(void)
+{
+	setup();
+	settle();
+	rest(1);
+}
+
+static void test_what_is_held_has_no_body(void)
+{
+	static const uint8_t question[300];
+	struct stream *st;
+	unsigned held;
+
+	setup();
+	lanes_set_http2(lanes, true);	/* no connections to be warmed */
+	settle();
+	rest(1);
+	CU_ASSERT_TRUE(parks_a_query());
+	held = oldest();
+	st = open_stream();
+	(void)stream_write(st, question, sizeof(question));
+	lanes_run(lanes, now_ms);
+	CU_ASSERT_EQUAL(open_calls(), 2);	/* too large for that */
+	for (unsigned i = 0; i < LANES_SLOTS; i++)
+		CU_ASSERT_EQUAL(call[i].query, i == held);
+	teardown();
+}
+
+static void test_a_gateway_before_takes_bodies_only(void)
+{
+	setup();
+	gate_cfg.query_max = 0;
+	new_gate();
+	settle();
+	rest(1);
+	CU_ASSERT_FALSE(parks_a_query());
+	teardown();
+}
+
+static void test_a_path_that_refuses_queries_gets_bodies(void)
+{
+	set_up_parked();
+	fail(oldest(), LANES_STATUS, 403);
+	CU_ASSERT_EQUAL(state, LANES_UP);
+	settle();
+	rest(1);
+	CU_ASSERT_FALSE(parks_a_query());
+	lanes_network_changed(lanes, now_ms);	/* nothing is known of this */
+	settle();
+	rest(1);
+	CU_ASSERT_TRUE(parks_a_query());
+	teardown();
+}
+
+static void test_a_path_that_breaks_queries_off_gets_bodies(void)
+{
+	set_up_parked();
+	for (unsigned i = 0; i < 3; i++) {
+		CU_ASSERT_TRUE(parks_a_query());
+		fail(oldest(), LANES_FAILED, 0);
+		settle();
+		rest(1);
+	}
+	CU_ASSERT_FALSE(parks_a_query());
+	teardown();
+}
+
+static void test_a_few_failed_queries_say_nothing(void)
+{
+	set_up_parked();
+	for (unsigned i = 0; i < 6; i++) {
+		CU_ASSERT_TRUE(parks_a_query());
+		fail(oldest(), LANES_FAILED, 0);
+		settle();
+		rest(60);		/* some are answered */
+	}
+	CU_ASSERT_TRUE(parks_a_query());
+	teardown();
+}
+
 /* On HTTP/2 nothing goes cold, and it costs less. */
 static void test_on_http2_the_next_is_held_once_the_first_is_answered(void)
 {
@@ -1082,6 +1179,16 @@ int main(void)
 		    test_a_forgotten_session_is_made_anew },
 		{ "bodies that are too large are halved",
 		    test_bodies_that_are_too_large_are_halved },
+		{ "what is held has no body",
+		    test_what_is_held_has_no_body },
+		{ "a gateway before takes bodies only",
+		    test_a_gateway_before_takes_bodies_only },
+		{ "a path that refuses queries gets bodies",
+		    test_a_path_that_refuses_queries_gets_bodies },
+		{ "a path that breaks queries off gets bodies",
+		    test_a_path_that_breaks_queries_off_gets_bodies },
+		{ "a few failed queries say nothing",
+		    test_a_few_failed_queries_say_nothing },
 		{ "on HTTP/2 the next is held once the first is answered",
 		    test_on_http2_the_next_is_held_once_the_first_is_answered },
 		{ "a burst leaves one request held",

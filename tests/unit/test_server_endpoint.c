@@ -275,6 +275,19 @@ static void post(int fd, const void *body, size_t len)
 	send_all(fd, body, len);
 }
 
+/* In the query, and without a body. */
+static void post_query(int fd, const void *records, size_t len)
+{
+	char text[CRYPTO_BASE64URL_LEN(CRYPTO_BASE64_MAX) + 1], head[512];
+
+	CU_ASSERT_TRUE_FATAL(len <= CRYPTO_BASE64_MAX);
+	crypto_base64url_encode(text, records, len);
+	snprintf(head, sizeof(head), "POST /nrpc/" ID "?r=%s HTTP/1.1\r\n"
+	    "Host: x\r\nX-Forwarded-For: %s\r\n"
+	    "Content-Length: 0\r\n\r\n", text, t.forwarded);
+	send_text(fd, head);
+}
+
 /* A device's first hello for another session. */
 static void post_hello(int fd)
 {
@@ -321,19 +334,24 @@ static void make_session(int fd)
 	session_peer(t.client, a.initial_window, a.max_streams);
 }
 
-/* An exchange that may be held. */
-static void post_records_on(int fd, uint64_t lane, uint64_t hold_ms)
+/* The records of an exchange that may be held; how many bytes. */
+static size_t make_records(uint64_t lane, uint64_t hold_ms, uint8_t *out,
+    size_t room)
 {
 	struct session_fill f = { .lane = lane, .exchange = ++t.exchange,
 	    .take = TAKE_ALL, .head = true, .ack = true,
 	    .hold_ms = hold_ms, .keep = 1 };
-	uint8_t out[4096];
 	bool ended;
-	size_t len;
 
 	session_lane_begin(t.client, lane, t.exchange);
-	len = session_fill(t.client, &f, out, sizeof(out), 1, &ended);
-	post(fd, out, len);
+	return session_fill(t.client, &f, out, room, 1, &ended);
+}
+
+static void post_records_on(int fd, uint64_t lane, uint64_t hold_ms)
+{
+	uint8_t out[4096];
+
+	post(fd, out, make_records(lane, hold_ms, out, sizeof(out)));
 }
 
 static void post_records(int fd, uint64_t hold_ms)
@@ -380,6 +398,17 @@ static void test_every_stranger_gets_the_same_404(void)
 		"POST /nrpc/" ID " HTTP/1.1\r\nHost: x\r\n"
 		    "Transfer-Encoding: chunked\r\n\r\n"
 		    "3\r\nabc\r\n0\r\n\r\n",
+		"POST /nrpc/" ID "?r= HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		"POST /nrpc/" ID "?r HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		"POST /nrpc/" ID "?r=garbage HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		"POST /nrpc/" ID "?r=AQEAAAAAAAAA HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		"POST /nrpc/" ID "?r=%01%00!&r=AA== HTTP/1.1\r\nHost: x\r\n"
+		    "Content-Length: 0\r\n\r\n",
+		"GET /nrpc/" ID "?r=AQEAAAAAAAAA HTTP/1.1\r\nHost: x\r\n\r\n",
 		"POST /nrpc/" ID "x HTTP/1.1\r\nHost: x\r\n"
 		    "Content-Length: 7\r\n\r\ngarbage",
 		"POST /nrpc HTTP/1.1\r\nHost: x\r\n"
@@ -851,6 +880,48 @@ static void test_a_request_is_held_until_there_is_something(void)
 	tear_down();
 }
 
+static void test_records_come_in_a_query_as_well(void)
+{
+	uint8_t records[4096];
+	struct stream *st;
+	int fd;
+
+	set_up();
+	fd = dial();
+	make_idle_session(fd);
+	CU_ASSERT_EQUAL(stream_open(t.client, "CN=A", &st), 0);
+	post_query(fd, records, make_records(0, 20000, records,
+	    sizeof(records)));
+	turns(50);
+	CU_ASSERT_EQUAL(held(), 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(t.stream);
+	CU_ASSERT_EQUAL(stream_write(t.stream, "hello", 5), 5);
+	CU_ASSERT_TRUE(receive(fd, false));
+	CU_ASSERT_PTR_NOT_NULL(strstr(t.in, "HTTP/1.1 200"));
+	CU_ASSERT_PTR_NULL(strstr(t.in, "Connection: close\r\n"));
+	CU_ASSERT_EQUAL(held(), 0);
+	close(fd);
+	tear_down();
+}
+
+static void test_too_long_a_query_gets_the_404(void)
+{
+	char head[1024];
+	int fd;
+
+	set_up();
+	fd = dial();
+	snprintf(head, sizeof(head), "POST /nrpc/" ID "?r=%0*d HTTP/1.1\r\n"
+	    "Host: x\r\nContent-Length: 0\r\n\r\n",
+	    (int)CRYPTO_BASE64URL_LEN(CRYPTO_BASE64_MAX) + 1, 0);
+	send_text(fd, head);
+	CU_ASSERT_TRUE_FATAL(receive(fd, false));
+	blank_date();
+	CU_ASSERT_STRING_EQUAL(t.in, not_found);
+	close(fd);
+	tear_down();
+}
+
 /* One response after which a web server's next request finds less memory. */
 static void test_a_quiet_time_ends_a_web_servers_connection(void)
 {
@@ -1162,6 +1233,10 @@ int main(void)
 		  test_a_session_is_admitted_and_knows_its_peer },
 		{ "a request is held until there is something",
 		  test_a_request_is_held_until_there_is_something },
+		{ "records come in a query as well",
+		    test_records_come_in_a_query_as_well },
+		{ "too long a query gets the 404",
+		    test_too_long_a_query_gets_the_404 },
 		{ "a quiet time ends a web server's connection",
 		    test_a_quiet_time_ends_a_web_servers_connection },
 		{ "a long answer streams", test_a_long_answer_streams },
