@@ -3,7 +3,8 @@ What idle streams, idle sessions and churn cost in memory.
 
     memory.py streams [N ...]        N idle streams through one nrpc-tunnel,
                                      opened all at once, and ten at a time
-    memory.py sessions [N ...]       N idle sessions of one gateway
+    memory.py sessions [N ...]       N idle sessions of one gateway, that come
+                                     all at once, and ten each half a minute
     memory.py churn SECONDS          connect, one transaction, close; for ever
 
 Each prints one line of JSON per measurement: KiB of anonymous memory, in
@@ -13,8 +14,9 @@ memory only, and the share in libraries changes with what else runs on the
 machine. A further stream or session costs the difference between two lines by
 the difference in number.
 
-In `sessions` the clients are one process (fleet), whose memory is told and
-is no part of the price: on a laptop there is one client with one session.
+In `sessions` the clients of each batch are one process (fleet), whose memory
+is told and is no part of the price: on a laptop there is one client with one
+session.
 """
 
 import json
@@ -26,13 +28,14 @@ import rig
 
 SETTLE_S = 4
 # Sessions: until the first request that each of them holds has been renewed, as
-# the gateway's libmicrohttpd touches all of a connection's memory then.
+# the gateway's libmicrohttpd may touch all of a connection's memory then.
 HELD_S = 50
+EVERY_S = 30       # a batch of sessions comes
 BATCH = 20         # connections of the churn at once
 
 
-def sample(r, client, **more):
-    pids = dict(r.pids(), client=[client.pid])
+def sample(r, *clients, **more):
+    pids = dict(r.pids(), client=[c.pid for c in clients])
     line = {name: rig.pss_kib(p, "Pss_Anon") for name, p in pids.items()}
     line["all"] = sum(line.values())
     print(json.dumps(dict(more, **line, pss=rig.pss_kib(
@@ -83,16 +86,21 @@ def streams(counts, batch, down=1024):
     per_one("stream", lines)
 
 
-def sessions(counts):
+def sessions(counts, batch):
     lines = []
     for n in counts:
         r = rig.Rig("memory", gateway="max_device_sessions = 1000")
+        fleets = []
         try:
-            fleet = r.fleet(n, "--idle")
-            fleet.wait_line(r'"ready": %d\b' % n, timeout=120)
+            for count in batches(n, batch):
+                if fleets:
+                    time.sleep(EVERY_S)
+                fleets.append(r.fleet(count, "--idle"))
+                fleets[-1].wait_line(r'"ready": %d\b' % count, timeout=120)
             time.sleep(HELD_S)
-            lines.append((n, sample(r, fleet, sessions=n)))
-            fleet.kill()
+            lines.append((n, sample(r, *fleets, sessions=n, batch=batch)))
+            for fleet in fleets:
+                fleet.kill()
         finally:
             r.end()
     per_one("session", lines)
@@ -139,7 +147,8 @@ def main(argv):
         for batch in (10, 10000):
             streams(numbers or [0, 200, 500], batch)
     else:
-        sessions(numbers or [1, 50, 200])
+        sessions(numbers or [1, 50, 200], 10000)
+        sessions(numbers or [10, 100], 10)
 
 
 if __name__ == "__main__":
