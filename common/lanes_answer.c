@@ -193,6 +193,8 @@ static void succeeded(struct lanes *l, unsigned lane, uint64_t now_ms)
 		doubt_older(l, s, now_ms);
 	if (s->query)
 		l->query_failures = 0;
+	if (s->bulk)
+		lanes_note_carried(s, now_ms);
 	l->rounds = 0;
 	lanes_doubt_over(l);
 	l->retry_ms = 0;
@@ -213,6 +215,7 @@ void lanes_failed(struct lanes *l, unsigned slot, const char *why,
 
 	l->stats.failed++;
 	s->restart = true;
+	s->carried = 0;
 	l->path[s->path].ready_ms = 0;
 	if (l->closing)
 		l->over = true;

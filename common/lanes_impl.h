@@ -48,6 +48,8 @@ struct slot {
 	uint64_t due_ms;	/* held, and to be answered from then on; or 0 */
 	uint64_t answer_bytes;
 	unsigned records;	/* that opened, in this response */
+	uint32_t carried;	/* the largest body of bulk, lately */
+	uint64_t carried_ms;	/* when the last one had been answered */
 	uint8_t *body;
 	size_t body_size, body_len;
 	uint8_t *part;		/* a record that has not arrived whole */
@@ -157,6 +159,9 @@ void lanes_post(struct lanes *l, unsigned slot, uint64_t now_ms);
 
 /* Room for len bytes in the slot's body: 0 or ERR_NOMEM. */
 int lanes_body(struct slot *s, size_t len);
+
+/* A body of bulk that went by this slot has been answered. */
+void lanes_note_carried(struct slot *s, uint64_t now_ms);
 
 /* A body of bulk that may be sent now, in bytes; 0: none. */
 uint64_t lanes_bulk_body(const struct lanes *l);

@@ -19,6 +19,8 @@
 #define CONNECT_MS 1000u	/* for one exchange to open a connection */
 #define FAR_BYTES 262144u	/* bulk worth several connections */
 #define ACK_BODY 4096u		/* in less there is nothing worth one */
+#define COLD_BODY 65536u	/* of bulk, by a connection that begins */
+#define WARM_MS 300u		/* without use, TCP begins slowly again */
 
 int lanes_body(struct slot *s, size_t len)
 {
@@ -101,7 +103,10 @@ static unsigned bulk_on_warm_path(const struct lanes *l)
 
 /*
  * What is small does not share a connection with bulk. Only the beginning of
- * a transfer goes by the warm path, while those for bulk are being opened.
+ * a transfer goes by the warm path, while those for bulk are being opened. On
+ * HTTP/1.1, where no two requests share one at a time, bodies of bulk go by the
+ * same path all the time: then hardly any connection is opened in the midst of
+ * a transfer, with all that comes behind that body waiting at the other end.
  */
 static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
@@ -118,6 +123,8 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 		return PATH_OPEN;
 	if (slot < SESSION_BULK_LANE && !s->bulk)
 		return choose_quick_path(l, s, now_ms);
+	if (!l->http2 && s->body_len >= ACK_BODY)
+		return 0;
 	if (s->hold_ms > 0 || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
 		return p;
 	if (s->body_len < ACK_BODY)
@@ -182,12 +189,38 @@ uint64_t lanes_bulk_body(const struct lanes *l)
 	return room >= want / 2 ? want : 0;
 }
 
+void lanes_note_carried(struct slot *s, uint64_t now_ms)
+{
+	if (s->body_len > s->carried || now_ms - s->carried_ms > WARM_MS)
+		s->carried = (uint32_t)s->body_len;
+	s->carried_ms = now_ms;
+}
+
+/*
+ * On HTTP/1.1 a body has a connection to itself, and a large one would take
+ * many round trips on one that is in slow start, with all that comes behind it
+ * in the stream waiting at the other end. As libcurl and we both take the first
+ * that is free, a lane mostly keeps its connection.
+ */
+static uint64_t slow_start(const struct slot *s, uint64_t now_ms)
+{
+	uint64_t twice = 2 * (uint64_t)s->carried;
+
+	return now_ms - s->carried_ms > WARM_MS || twice < COLD_BODY ?
+	    COLD_BODY : twice;
+}
+
 /* A body for what is queued, and not larger than the path takes. */
-static size_t body_wanted(const struct lanes *l, enum session_take take)
+static size_t body_wanted(const struct lanes *l, unsigned lane,
+    enum session_take take, uint64_t now_ms)
 {
 	uint64_t most = take == TAKE_BULK ? lanes_bulk_body(l) : QUICK_BODY;
 	uint64_t n = with_heads(session_backlog(l->session));
+	uint64_t slow = take == TAKE_BULK && !l->http2 ?
+	    slow_start(&l->slot[lane], now_ms) : most;
 
+	if (most > slow)
+		most = slow;
 	if (most > l->body_max)
 		most = l->body_max;
 	return (size_t)(n < most ? n : most);
@@ -233,7 +266,7 @@ void lanes_start(struct lanes *l, unsigned lane, enum session_take take,
 
 	s->lane = lane;
 	session_lane_begin(l->session, lane, s->exchange);
-	room = body_wanted(l, take);
+	room = body_wanted(l, lane, take, now_ms);
 	if (lanes_body(s, room) != 0) {
 		lanes_wait(l, now_ms);
 		return;

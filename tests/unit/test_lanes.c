@@ -22,7 +22,7 @@ static uint64_t now_ms;
 static struct call {
 	bool open, fresh, woken;
 	bool query;
-	unsigned number;
+	unsigned number, path;
 	const uint8_t *body;
 	size_t len;
 	struct gate_exchange *x;
@@ -86,7 +86,7 @@ static void post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	CU_ASSERT_FALSE(call[slot].open);
 	CU_ASSERT_TRUE(path < LANES_PATHS);
 	call[slot] = (struct call){ .open = true, .fresh = fresh,
-	    .body = body, .len = len, .number = ++posts };
+	    .body = body, .len = len, .path = path, .number = ++posts };
 }
 
 static void query(void *ctx, unsigned slot, const uint8_t *body, size_t len,
@@ -622,18 +622,60 @@ static void test_bodies_that_are_too_large_are_halved(void)
 	teardown();
 }
 
-/* Does what is parked now come without a body? */
-static bool parks_a_query(void)
-{
-	CU_ASSERT_EQUAL_FATAL(open_calls(), 1);
-	return call[oldest()].query;
-}
-
 static void set_up_parked(void)
 {
 	setup();
 	settle();
 	rest(1);
+}
+
+/* Send a MiB, or what may be sent of it; returns the largest body. */
+static size_t pour(struct stream *st)
+{
+	static uint8_t data[1u << 20];
+	size_t largest = 0;
+
+	(void)stream_write(st, data, sizeof(data));
+	lanes_run(lanes, now_ms);
+	for (unsigned i = 0; i < SESSION_LANES; i++) {
+		if (!call[i].open || call[i].len < 4096)
+			continue;
+		CU_ASSERT_EQUAL(call[i].path, 0);
+		if (call[i].len > largest)
+			largest = call[i].len;
+	}
+	now_ms += 50;
+	settle();
+	stream_consume(far_end, stream_copy(far_end, data, sizeof(data)));
+	settle();
+	return largest;
+}
+
+/* As the slow start of the connection that each has to itself. */
+static void test_on_http1_bodies_of_bulk_double(void)
+{
+	struct stream *st;
+	size_t largest;
+
+	set_up_parked();
+	st = open_stream();
+	settle();
+	for (unsigned round = 0; round < 2; round++) {
+		largest = pour(st);
+		CU_ASSERT_TRUE(largest > 40000 && largest <= 65536);
+		for (unsigned i = 0; i < 3; i++)
+			largest = pour(st);
+		CU_ASSERT_TRUE(largest > 65536 && largest <= 131072);
+		rest(1);	/* without use, it begins anew */
+	}
+	teardown();
+}
+
+/* Does what is parked now come without a body? */
+static bool parks_a_query(void)
+{
+	CU_ASSERT_EQUAL_FATAL(open_calls(), 1);
+	return call[oldest()].query;
 }
 
 static void test_what_is_held_has_no_body(void)
@@ -1179,6 +1221,8 @@ int main(void)
 		    test_a_forgotten_session_is_made_anew },
 		{ "bodies that are too large are halved",
 		    test_bodies_that_are_too_large_are_halved },
+		{ "on HTTP/1.1 bodies of bulk double",
+		    test_on_http1_bodies_of_bulk_double },
 		{ "what is held has no body",
 		    test_what_is_held_has_no_body },
 		{ "a gateway before takes bodies only",
