@@ -40,7 +40,6 @@ struct slot {
 	bool open;		/* the body goes on, by stream: */
 	bool paused;		/* libcurl has all there is of it */
 	struct carrier_body stream;
-	unsigned url_edition;	/* which URL the handle has */
 	size_t garbage;
 	bool wrong_version;
 	char error[CURL_ERROR_SIZE];
@@ -50,7 +49,6 @@ struct carrier {
 	const struct carrier_ops *ops;
 	void *ctx;
 	struct carrier_config config;	/* strings are ours */
-	unsigned url_edition;		/* counts changes of the URL */
 	CURLSH *share;			/* cookies and TLS sessions */
 	struct carrier_headers headers;
 	struct carrier_paths paths;
@@ -170,18 +168,6 @@ static int prepare_easy(struct slot *s)
 	return rc;
 }
 
-static int refresh_url(struct slot *s)
-{
-	const struct carrier *c = s->carrier;
-
-	if (s->url_edition == c->url_edition)
-		return 0;
-	if (curl_easy_setopt(s->easy, CURLOPT_URL, c->config.url) != CURLE_OK)
-		return ERR_NOMEM;
-	s->url_edition = c->url_edition;
-	return 0;
-}
-
 /* HTTP/1.1 has no frames: there head and body go in one piece if they can. */
 static bool goes_in_pieces(const struct slot *s)
 {
@@ -193,20 +179,14 @@ static bool goes_in_pieces(const struct slot *s)
 static int set_request(struct slot *s)
 {
 	const struct carrier *c = s->carrier;
-	int rc;
 
-	if (s->query) {
-		s->url_edition = 0;	/* it has another one from now on */
+	if (s->query)
 		return carrier_request_query(s->easy, &c->headers,
 		    c->config.url, s->body, s->len,
 		    c->http_version == CURL_HTTP_VERSION_2);
-	}
-	rc = refresh_url(s);
-	if (rc == 0)
-		carrier_request_body(s->easy, &c->headers,
-		    s->open || goes_in_pieces(s) ? NULL : s->body,
-		    s->open ? UINT64_MAX : s->len);
-	return rc;
+	return carrier_request_body(s->easy, &c->headers, c->config.url,
+	    s->open || goes_in_pieces(s) ? NULL : s->body,
+	    s->open ? UINT64_MAX : s->len);
 }
 
 /* Put a posted exchange into the pool in use. */
@@ -341,7 +321,6 @@ int carrier_set_url(struct carrier *c, const char *url)
 		return ERR_NOMEM;
 	free((char *)c->config.url);
 	c->config.url = copy;
-	c->url_edition++;
 	return 0;
 }
 
@@ -363,28 +342,29 @@ static void post(struct carrier *c, unsigned slot, unsigned path, bool fresh)
 	settle(c);
 }
 
-void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
-    size_t len, unsigned path, bool fresh)
+static void post_whole(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, bool query, unsigned path, bool fresh)
 {
 	struct slot *s = c->by_number[slot];
 
-	s->open = s->query = false;
+	s->open = false;
+	s->query = query;
 	s->body = body;
 	s->len = len;
 	post(c, slot, path, fresh);
 }
 
+void carrier_post(struct carrier *c, unsigned slot, const uint8_t *body,
+    size_t len, unsigned path, bool fresh)
+{
+	post_whole(c, slot, body, len, false, path, fresh);
+}
+
 void carrier_query(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh)
 {
-	struct slot *s = c->by_number[slot];
-
 	assert(len <= CRYPTO_BASE64_MAX);
-	s->open = false;
-	s->query = true;
-	s->body = body;
-	s->len = len;
-	post(c, slot, path, fresh);
+	post_whole(c, slot, body, len, true, path, fresh);
 }
 
 void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
@@ -551,7 +531,6 @@ int carrier_new(struct carrier **out, uv_loop_t *loop,
 	c->ops = ops;
 	c->ctx = ctx;
 	c->slot_count = config->slots;
-	c->url_edition = 1;
 	c->by_number = calloc(config->slots, sizeof(c->by_number[0]));
 	if (c->by_number == NULL) {
 		free(c);

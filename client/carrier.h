@@ -100,11 +100,11 @@ void carrier_query(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh);
 
 /*
- * As carrier_post, but the body, which is copied, goes on with what is appended until
- * it is finished. unsent: bytes that libcurl has not taken yet. Without memory
- * for what is appended the body ends before it. A response that comes before
- * the end of the body is told with what is appended next, or with the end. Not
- * from within a callback.
+ * As carrier_post, but the body, which is copied, goes on with what is appended
+ * until it is finished. unsent: bytes that libcurl has not taken yet. Without
+ * memory for what is appended the body ends before it. A response that comes
+ * before the end of the body is told with what is appended next, or with the
+ * end. Not from within a callback.
  */
 void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh);

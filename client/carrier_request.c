@@ -56,15 +56,18 @@ void carrier_headers_free(struct carrier_headers *h)
 
 /* ---- requests --------------------------------------------------------- */
 
-void carrier_request_body(void *easy, const struct carrier_headers *h,
-    const uint8_t *body, uint64_t len)
+int carrier_request_body(void *easy, const struct carrier_headers *h,
+    const char *url, const uint8_t *body, uint64_t len)
 {
+	if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK)
+		return ERR_NOMEM;
 	curl_easy_setopt(easy, CURLOPT_POST, 1L);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, h->body);
 	/* The size first: libcurl would measure the body as a string. */
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
 	    len == UINT64_MAX ? (curl_off_t)-1 : (curl_off_t)len);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+	return 0;
 }
 
 int carrier_request_query(void *easy, const struct carrier_headers *h,

@@ -22,17 +22,16 @@ int carrier_headers_make(struct carrier_headers *h);
 void carrier_headers_free(struct carrier_headers *h);
 
 /*
- * The next request has a body of len bytes; UINT64_MAX: of unknown length,
- * chunked. body is borrowed until its end; NULL: it comes by libcurl's read
- * callback.
+ * The next request goes to this url, with a body of len bytes; UINT64_MAX: of
+ * unknown length, chunked. body is borrowed until its end; NULL: it comes by
+ * libcurl's read callback. 0 or ERR_NOMEM.
  */
-void carrier_request_body(void *easy, const struct carrier_headers *h,
-    const uint8_t *body, uint64_t len);
+int carrier_request_body(void *easy, const struct carrier_headers *h,
+    const char *url, const uint8_t *body, uint64_t len);
 
 /*
- * The next request has its records, len bytes, at most CRYPTO_BASE64_MAX, in
- * the query behind this url, and no body. http2: it goes by HTTP/2. 0 or
- * ERR_NOMEM.
+ * The same without a body: its records, len bytes, at most CRYPTO_BASE64_MAX,
+ * go in the query behind the url. http2: it goes by HTTP/2.
  */
 int carrier_request_query(void *easy, const struct carrier_headers *h,
     const char *url, const uint8_t *records, size_t len, bool http2);
