@@ -30,6 +30,7 @@ http {
         location / {
             proxy_pass http://%(upstream)s;
             proxy_http_version 1.1;
+            %(location)s
         }
     }
 }
@@ -55,6 +56,8 @@ class Nginx(Process):
 
 class WithNginx(WithGateway):
     """A web server that passes everything on to the gateway."""
+
+    nginx_location = ""     # more lines of its configuration
 
     def certificates(self, directory=None, common_name="localhost"):
         """A CA, and a certificate of it for localhost."""
@@ -93,6 +96,7 @@ class WithNginx(WithGateway):
             "port": self.nginx_port,
             "http2": " http2" if http2 else "",
             "ca": self.directory / "ca",
+            "location": self.nginx_location,
             "upstream": upstream or "unix:%s:" % (
                 self.gateway_dir / "http.sock"),
         })

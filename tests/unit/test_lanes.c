@@ -622,9 +622,10 @@ static void test_bodies_that_are_too_large_are_halved(void)
 	teardown();
 }
 
-static void set_up_parked(void)
+static void set_up_parked(bool http2)
 {
 	setup();
+	lanes_set_http2(lanes, http2);
 	settle();
 	rest(1);
 }
@@ -657,7 +658,7 @@ static void test_on_http1_bodies_of_bulk_double(void)
 	struct stream *st;
 	size_t largest;
 
-	set_up_parked();
+	set_up_parked(false);
 	st = open_stream();
 	settle();
 	for (unsigned round = 0; round < 2; round++) {
@@ -684,10 +685,7 @@ static void test_what_is_held_has_no_body(void)
 	struct stream *st;
 	unsigned held;
 
-	setup();
-	lanes_set_http2(lanes, true);	/* no connections to be warmed */
-	settle();
-	rest(1);
+	set_up_parked(true);	/* no connections are warmed */
 	CU_ASSERT_TRUE(parks_a_query());
 	held = oldest();
 	st = open_stream();
@@ -712,7 +710,7 @@ static void test_a_gateway_before_takes_bodies_only(void)
 
 static void test_a_path_that_refuses_queries_gets_bodies(void)
 {
-	set_up_parked();
+	set_up_parked(false);
 	fail(oldest(), LANES_STATUS, 403);
 	CU_ASSERT_EQUAL(state, LANES_UP);
 	settle();
@@ -727,7 +725,7 @@ static void test_a_path_that_refuses_queries_gets_bodies(void)
 
 static void test_a_path_that_breaks_queries_off_gets_bodies(void)
 {
-	set_up_parked();
+	set_up_parked(false);
 	for (unsigned i = 0; i < 3; i++) {
 		CU_ASSERT_TRUE(parks_a_query());
 		fail(oldest(), LANES_FAILED, 0);
@@ -740,7 +738,7 @@ static void test_a_path_that_breaks_queries_off_gets_bodies(void)
 
 static void test_a_few_failed_queries_say_nothing(void)
 {
-	set_up_parked();
+	set_up_parked(false);
 	for (unsigned i = 0; i < 6; i++) {
 		CU_ASSERT_TRUE(parks_a_query());
 		fail(oldest(), LANES_FAILED, 0);
@@ -756,10 +754,7 @@ static void test_on_http2_the_next_is_held_once_the_first_is_answered(void)
 {
 	unsigned before;
 
-	setup();
-	lanes_set_http2(lanes, true);
-	settle();
-	rest(1);
+	set_up_parked(true);
 	before = posts;
 	for (unsigned i = 0; i < 2000; i++) {
 		now_ms += 100;
@@ -872,10 +867,7 @@ static void test_a_held_request_is_to_be_answered_in_time(void)
 {
 	uint64_t waited;
 
-	setup();
-	lanes_set_http2(lanes, true);
-	settle();
-	rest(1);
+	set_up_parked(true);
 	CU_ASSERT_EQUAL(open_calls(), 1);
 	waited = pass_until_more(&silences, hold_ms() + cfg.silence_ms);
 	CU_ASSERT_TRUE(waited > hold_ms() - 1000);
