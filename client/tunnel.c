@@ -52,6 +52,7 @@ static void run(struct tunnel *t)
 	t->wake = false;
 	lanes_run(t->lanes, tunnel_now(t));
 	carrier_run(t->carrier);
+	set_deadline(t);
 }
 
 static void on_portion(void *ctx)
@@ -67,7 +68,6 @@ static void on_prepare(uv_prepare_t *prepare)
 		return;
 	for (unsigned i = 0; i < RUNS_MAX && t->wake; i++)
 		run(t);
-	set_deadline(t);
 	if (!t->stopping || t->stopped)
 		return;
 	if (!lanes_is_over(t->lanes) && tunnel_now(t) < t->stop_ms)
