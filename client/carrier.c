@@ -74,7 +74,8 @@ static void note_version(const struct slot *s, long version)
 
 /*
  * Part of a response. Anything but a 200 is swallowed, and cut when it goes
- * on for too long.
+ * on for too long. In the midst of an open body it is cut at once: for libcurl
+ * an exchange is not over as long as it waits for more of its body.
  */
 static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 {
@@ -88,7 +89,8 @@ static size_t on_write(char *data, size_t size, size_t count, void *ctx)
 	(void)curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	if (status != 200) {
 		s->garbage += len;
-		return s->garbage > GARBAGE_MAX ? CURL_WRITEFUNC_ERROR : len;
+		return s->open || s->garbage > GARBAGE_MAX ?
+		    CURL_WRITEFUNC_ERROR : len;
 	}
 	(void)curl_easy_getinfo(s->easy, CURLINFO_HTTP_VERSION, &version);
 	if (c->config.http == CARRIER_HTTP_2 && !s->open &&

@@ -699,15 +699,33 @@ static void test_a_slot_is_free_for_other_bodies_after_an_open_one(void)
 	finish();
 }
 
-/* libcurl finds out when it wants to go on. */
-static void test_an_open_body_may_be_refused(void)
+static void refuse_open_body(const char *with)
 {
 	start(CARRIER_HTTP_AUTO);
 	response = NULL;
 	open_body(0, "one");
 	run_until_arrived("one");
-	response = "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n";
+	response = with;
 	answer(&connections[0]);
+}
+
+static void test_an_open_body_may_be_refused(void)
+{
+	refuse_open_body("HTTP/1.1 413 Too Large\r\nConnection: close\r\n"
+	    "Content-Length: 10\r\n\r\n<html>Too ");
+	run_until(1);
+	CU_ASSERT_EQUAL(got[0].result, CARRIER_STATUS);
+	CU_ASSERT_EQUAL(got[0].status, 413);
+	append(0, "too late");
+	carrier_finish(carrier, 0);
+	finish();
+}
+
+/* libcurl finds out when it wants to go on. */
+static void test_an_open_body_may_be_refused_without_a_word(void)
+{
+	refuse_open_body(
+	    "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
 	run_for(1, 50);
 	append(0, "more");
 	run_until(1);
@@ -765,6 +783,8 @@ int main(void)
 		    test_a_slot_is_free_for_other_bodies_after_an_open_one },
 		{ "an open body may be refused",
 		    test_an_open_body_may_be_refused },
+		{ "an open body may be refused without a word",
+		    test_an_open_body_may_be_refused_without_a_word },
 		{ "everything may be freed under way",
 		    test_everything_may_be_freed_under_way },
 		{ NULL, NULL }
