@@ -104,9 +104,10 @@ static unsigned bulk_on_warm_path(const struct lanes *l)
 /*
  * What is small does not share a connection with bulk. Only the beginning of
  * a transfer goes by the warm path, while those for bulk are being opened. On
- * HTTP/1.1, where no two requests share one at a time, bodies of bulk go by the
- * same path all the time: then hardly any connection is opened in the midst of
- * a transfer, with all that comes behind that body waiting at the other end.
+ * HTTP/1.1, where no two requests share one at a time, all but what is held
+ * goes by the same path all the time: then hardly any connection is opened in
+ * the midst of a transfer, with all that comes behind that body waiting at the
+ * other end, or for the ACKs in it.
  */
 static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 {
@@ -123,7 +124,7 @@ static unsigned choose_path(struct lanes *l, unsigned slot, uint64_t now_ms)
 		return PATH_OPEN;
 	if (slot < SESSION_BULK_LANE && !s->bulk)
 		return choose_quick_path(l, s, now_ms);
-	if (!l->http2 && s->body_len >= ACK_BODY)
+	if (!l->http2 && s->hold_ms == 0)
 		return 0;
 	if (s->hold_ms > 0 || now_ms - l->path[p].ready_ms < CONNECTION_LIFE_MS)
 		return p;

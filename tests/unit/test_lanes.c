@@ -28,6 +28,7 @@ static struct call {
 	struct gate_exchange *x;
 } call[LANES_SLOTS];
 static unsigned posts, moves, cancels, states, silences;
+static unsigned posts_elsewhere, queries_elsewhere;	/* not by the first path */
 static uint64_t arrived_ms;	/* a byte came last; 0: not known */
 static enum lanes_state state;
 static char why[256];
@@ -87,6 +88,7 @@ static void post(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	CU_ASSERT_TRUE(path < LANES_PATHS);
 	call[slot] = (struct call){ .open = true, .fresh = fresh,
 	    .body = body, .len = len, .path = path, .number = ++posts };
+	posts_elsewhere += path > 0;
 }
 
 static void query(void *ctx, unsigned slot, const uint8_t *body, size_t len,
@@ -95,6 +97,7 @@ static void query(void *ctx, unsigned slot, const uint8_t *body, size_t len,
 	CU_ASSERT_TRUE(len <= gate_cfg.query_max);
 	post(ctx, slot, body, len, path, fresh);
 	call[slot].query = true;
+	queries_elsewhere += path > 0;
 }
 
 static void move(void *ctx, unsigned from, unsigned to)
@@ -273,6 +276,7 @@ static void setup(void)
 	}
 	now_ms = 100000;
 	posts = moves = cancels = states = silences = 0;
+	posts_elsewhere = queries_elsewhere = 0;
 	arrived_ms = 0;
 	state = LANES_DOWN;
 	verdict = HELLO_CREATED;
@@ -669,6 +673,28 @@ static void test_on_http1_bodies_of_bulk_double(void)
 		CU_ASSERT_TRUE(largest > 65536 && largest <= 131072);
 		rest(1);	/* without use, it begins anew */
 	}
+	teardown();
+}
+
+/* Those for bulk are held all the time, and each has its connection. */
+static void test_on_http1_acks_go_by_connections_that_are_free(void)
+{
+	static uint8_t data[1u << 20];
+	struct stream *st;
+
+	set_up_parked(false);
+	st = open_stream();
+	settle();
+	for (unsigned i = 0; i < 8; i++) {
+		(void)stream_write(far_end, data, sizeof(data));
+		gate_run(gate, now_ms);
+		settle();
+		stream_consume(st, stream_copy(st, data, sizeof(data)));
+		now_ms += 50;
+		settle();
+	}
+	CU_ASSERT_TRUE(queries_elsewhere > 0);
+	CU_ASSERT_EQUAL(posts_elsewhere, queries_elsewhere);
 	teardown();
 }
 
@@ -1215,6 +1241,8 @@ int main(void)
 		    test_bodies_that_are_too_large_are_halved },
 		{ "on HTTP/1.1 bodies of bulk double",
 		    test_on_http1_bodies_of_bulk_double },
+		{ "on HTTP/1.1 ACKs go by connections that are free",
+		    test_on_http1_acks_go_by_connections_that_are_free },
 		{ "what is held has no body",
 		    test_what_is_held_has_no_body },
 		{ "a gateway before takes bodies only",
