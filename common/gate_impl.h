@@ -54,7 +54,8 @@ struct gate_session {
 		unsigned count;
 	} held, bulk;
 	struct gate_exchange *lasting;	/* whose response goes on, or NULL */
-	unsigned pouring;	/* responses that carry bulk too */
+	unsigned pouring;	/* responses that carry bulk too; of them, */
+	unsigned pouring_warm;	/* those on lanes for what is small */
 	uint64_t poured_ms;	/* when a lane for bulk first carried some */
 	bool stores;		/* the path keeps a response until it ends: */
 	uint64_t stores_ms;	/* so it seemed then; */

@@ -10,6 +10,7 @@
 #define QUICK_WINDOW 65536u	/* and four times a round trip's */
 #define HANDOVER_ROUNDS 4u
 #define LANE_WINDOW_MIN 32768u	/* in flight in one of several responses */
+#define LANE_WINDOW_FIRST 65536u	/* and eight times a round trip's, at first */
 
 bool gate_has_bulk_lanes(const struct gate_session *gs)
 {
@@ -25,17 +26,23 @@ bool gate_has_bulk_lanes(const struct gate_session *gs)
 
 /*
  * Of several, each carries its share of the congestion window and a little
- * more: what waits behind a lost packet in one cannot go by another.
+ * more: what waits behind a lost packet in one cannot go by another. While the
+ * warm connection still carries the bulk they take no more from it than a slow
+ * start has use for.
  */
-static uint64_t lane_window(const struct gate_session *gs)
+static uint64_t lane_window(const struct gate_exchange *x)
 {
+	const struct gate_session *gs = x->gs;
+	uint64_t slow = LANE_WINDOW_FIRST + 8 * x->arrived_round;
 	uint64_t share, window = session_window(gs->session);
 	unsigned n = gs->pouring + (gs->bulk.count > 0 ? 1 : 0);
 
 	if (n <= 1)
 		return UINT64_MAX;
 	share = (window + window / 4) / n;
-	return share > LANE_WINDOW_MIN ? share : LANE_WINDOW_MIN;
+	if (share < LANE_WINDOW_MIN)
+		share = LANE_WINDOW_MIN;
+	return gs->pouring_warm > 0 && slow < share ? slow : share;
 }
 
 bool gate_handed_over(const struct gate_session *gs, uint64_t now_ms)
@@ -68,7 +75,7 @@ static void note_arrived(struct gate_exchange *x, uint64_t now_ms)
 uint64_t gate_lane_room(const struct gate_exchange *x)
 {
 	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
-	uint64_t window = gate_is_for_bulk(x) ? lane_window(x->gs) :
+	uint64_t window = gate_is_for_bulk(x) ? lane_window(x) :
 	    QUICK_WINDOW + 4 * x->arrived_round;
 
 	return window > flight ? window - flight : 0;
@@ -124,19 +131,18 @@ static void pour(struct gate_exchange *x)
 
 /*
  * Bulk goes by all responses that have room; when none of them waits for it,
- * as each takes what its connection lets through, by one more. The first lane
- * for bulk begins as soon as it is there: however slow the warm connection is,
- * it has always room for a little more.
+ * as each takes what its connection lets through, by one more. But from a warm
+ * connection all lanes for bulk take over together, as soon as they are there:
+ * one alone would not be up to speed by then.
  */
 static void pour_on(struct gate_session *gs, uint64_t now_ms)
 {
 	struct gate_exchange *x, *next;
-	bool waited = false, handing_over = false;
+	bool waited = false;
 
 	for (x = gs->exchanges; x != NULL; x = next) {
 		next = x->next;
-		handing_over |= x->pours && gate_is_for_bulk(x);
-		if (x->pours && !gate_is_for_bulk(x))
+		if (x->pours)
 			note_arrived(x, now_ms);
 		if (x->pours && x->state == GATE_WAITING &&
 		    gate_lane_room(x) > 0) {
@@ -144,7 +150,7 @@ static void pour_on(struct gate_session *gs, uint64_t now_ms)
 			gate_ready(x);
 		}
 	}
-	if (waited && (handing_over || gs->bulk.head == NULL))
+	if (waited && (gs->pouring_warm == 0 || gs->bulk.head == NULL))
 		return;
 	if (gs->bulk.head != NULL)
 		pour(gs->bulk.head);

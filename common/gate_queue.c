@@ -63,6 +63,8 @@ void gate_stop_pouring(struct gate_exchange *x)
 		return;
 	x->pours = false;
 	x->gs->pouring--;
+	if (!gate_is_for_bulk(x))
+		x->gs->pouring_warm--;
 }
 
 void gate_start_pouring(struct gate_exchange *x)
@@ -71,6 +73,8 @@ void gate_start_pouring(struct gate_exchange *x)
 		return;
 	x->pours = true;
 	x->gs->pouring++;
+	if (!gate_is_for_bulk(x))
+		x->gs->pouring_warm++;
 }
 
 /* ---- nothing is to wait any more -------------------------------------- */

@@ -1084,32 +1084,51 @@ static void test_a_path_that_keeps_responses_gets_short_ones(void)
 	teardown();
 }
 
+/* Pull what a response has to say; the client acknowledges it next time. */
+static size_t deliver(struct request *r)
+{
+	static uint8_t out[65536 + 32768];
+	struct session_seen seen;
+	bool done;
+	size_t n = store(r, out, sizeof(out), &done);
+
+	CU_ASSERT_FALSE(done);
+	take_records(out, n, &seen);
+	return n;
+}
+
 /* However slow the warm connection is, it has always room for some. */
 static void test_bulk_goes_over_to_its_lanes(void)
 {
-	static uint8_t data[3 * STREAM_BULK_BYTES], out[2 * sizeof(data)];
-	struct session_seen seen;
-	struct request warm, bulk;
-	bool done;
-	size_t n;
+	static uint8_t data[10 * STREAM_BULK_BYTES];
+	struct request warm, lanes[3];
 
 	setup();
-	client_window = sizeof(data);
+	client_window = 2 * sizeof(data);
 	greet(1);
 	answer_ping();
 	(void)open_stream();
 	CU_ASSERT_EQUAL(stream_write(accepted, data, sizeof(data)),
 	    sizeof(data));
 	ask(&warm, 0, 25000, 1);
-	n = store(&warm, out, sizeof(out), &done);
-	CU_ASSERT_FALSE(done);
-	take_records(out, n, &seen);
-	ask(&bulk, SESSION_BULK_LANE, 25000, 1);
-	gate_run(gate, now_ms);
-	CU_ASSERT_EQUAL(gate_exchange_state(warm.x), GATE_READY);
-	CU_ASSERT_EQUAL(gate_exchange_state(bulk.x), GATE_READY);
+	(void)deliver(&warm);
+	for (unsigned i = 0; i < 2; i++) {	/* together, in slow start */
+		ask(&lanes[i], SESSION_BULK_LANE + i, 25000, 1);
+		gate_run(gate, now_ms);
+		CU_ASSERT_EQUAL(gate_exchange_state(warm.x), GATE_READY);
+		CU_ASSERT_EQUAL(gate_exchange_state(lanes[i].x), GATE_READY);
+		CU_ASSERT_TRUE(deliver(&lanes[i]) < 98304);
+		(void)deliver(&warm);
+	}
 	finish(&warm);
-	finish(&bulk);
+	ask(&lanes[2], SESSION_BULK_LANE + 2, 25000, 1);
+	CU_ASSERT_EQUAL(stream_write(accepted, data, sizeof(data)),
+	    sizeof(data));
+	gate_run(gate, now_ms);		/* two that have room are enough */
+	CU_ASSERT_EQUAL(gate_exchange_state(lanes[0].x), GATE_READY);
+	CU_ASSERT_EQUAL(gate_exchange_state(lanes[2].x), GATE_WAITING);
+	for (unsigned i = 0; i < 3; i++)
+		finish(&lanes[i]);
 	teardown();
 }
 
