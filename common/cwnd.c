@@ -3,13 +3,13 @@
 #include "common/cwnd.h"
 
 /*
- * Delay that bulk may cause: a sixth of the round trip, but at least 8 ms,
+ * Delay that bulk may cause: a seventh of the round trip, but at least 7 ms,
  * which nobody feels and a busy machine needs; and on a path that is uneven by
  * itself, as radio links are, twice as much as its round trips usually are above
  * the least. That is seen while hardly anything is under way.
  */
-#define DELAY_MIN_MS 8u
-#define DELAY_SHARE 6u
+#define DELAY_MIN_MS 7u
+#define DELAY_SHARE 7u
 #define CALM_BYTES (2 * CWND_MIN)	/* hardly anything */
 #define CALM_LIFE_MS 60000u
 /*
@@ -17,7 +17,7 @@
  * first, when what comes after a lost packet can pass for a rate, less far.
  */
 #define RATE_GAIN 4u
-#define START_GAIN 3u
+#define START_GAIN 2u
 #define RATE_WINDOW_MIN CWND_FIRST
 #define RATE_DECAY 16u		/* each probe forgets that part of it */
 #define RTT_FLOOR_MS 4u

@@ -17,7 +17,7 @@ static void round_trip(uint64_t rtt_ms)
 {
 	uint64_t flight = cwnd_room(&c, 0);
 
-	now_ms += BASE_MS;
+	now_ms += BASE_MS / 2;
 	CU_ASSERT_TRUE(cwnd_wants_probe(&c, flight, now_ms));
 	cwnd_on_probe_sent(&c, now_ms);
 	now_ms += rtt_ms;
