@@ -1087,7 +1087,7 @@ static void test_a_path_that_keeps_responses_gets_short_ones(void)
 /* Pull what a response has to say; the client acknowledges it next time. */
 static size_t deliver(struct request *r)
 {
-	static uint8_t out[65536 + 32768];
+	static uint8_t out[12 * STREAM_BULK_BYTES];
 	struct session_seen seen;
 	bool done;
 	size_t n = store(r, out, sizeof(out), &done);
