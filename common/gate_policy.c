@@ -7,10 +7,11 @@
  * Bulk begins on a lane for what is small, whose connection is warm, and goes
  * over to those for bulk when they have had some round trips to get up speed.
  */
-#define QUICK_WINDOW 65536u	/* and four times a round trip's */
+#define START_WINDOW 65536u	/* and some times a round trip's: */
+#define QUICK_ROUNDS 4u
+#define LANE_ROUNDS 8u
 #define HANDOVER_ROUNDS 4u
 #define LANE_WINDOW_MIN 32768u	/* in flight in one of several responses */
-#define LANE_WINDOW_FIRST 65536u	/* and eight times a round trip's, at first */
 
 bool gate_has_bulk_lanes(const struct gate_session *gs)
 {
@@ -24,6 +25,12 @@ bool gate_has_bulk_lanes(const struct gate_session *gs)
 	return false;
 }
 
+/* What a connection that begins has use for. */
+static uint64_t start_window(const struct gate_exchange *x, unsigned rounds)
+{
+	return START_WINDOW + rounds * x->arrived_round;
+}
+
 /*
  * Of several, each carries its share of the congestion window and a little
  * more: what waits behind a lost packet in one cannot go by another. While the
@@ -33,7 +40,7 @@ bool gate_has_bulk_lanes(const struct gate_session *gs)
 static uint64_t lane_window(const struct gate_exchange *x)
 {
 	const struct gate_session *gs = x->gs;
-	uint64_t slow = LANE_WINDOW_FIRST + 8 * x->arrived_round;
+	uint64_t slow = start_window(x, LANE_ROUNDS);
 	uint64_t share, window = session_window(gs->session);
 	unsigned n = gs->pouring + (gs->bulk.count > 0 ? 1 : 0);
 
@@ -76,7 +83,7 @@ uint64_t gate_lane_room(const struct gate_exchange *x)
 {
 	uint64_t flight = session_lane_flight(x->gs->session, x->lane);
 	uint64_t window = gate_is_for_bulk(x) ? lane_window(x) :
-	    QUICK_WINDOW + 4 * x->arrived_round;
+	    start_window(x, QUICK_ROUNDS);
 
 	return window > flight ? window - flight : 0;
 }
