@@ -104,7 +104,8 @@ void carrier_query(struct carrier *c, unsigned slot, const uint8_t *body,
  * until it is finished. unsent: bytes that libcurl has not taken yet. Without
  * memory for what is appended the body ends before it. A response that comes
  * before the end of the body is told with what is appended next, or with the
- * end. Not from within a callback.
+ * end; one with another status than 200 that has content, at once. Not from
+ * within a callback.
  */
 void carrier_open(struct carrier *c, unsigned slot, const uint8_t *body,
     size_t len, unsigned path, bool fresh);
