@@ -48,6 +48,7 @@ struct stream {
 	uint64_t window;	/* what we would like to grant, bytes */
 	uint64_t used;		/* bytes consumed since it last grew */
 	uint64_t consumed_at;	/* session's `consumed` when last read from */
+	uint64_t reviewed;	/* bytes read when `window` was last looked at */
 	uint64_t burst;		/* bytes sent without a pause or a turn */
 	uint64_t burst_ms;	/* when the last of them was sent, */
 	bool burst_waits;	/* and more was left to be sent */

@@ -409,6 +409,10 @@ void stream_consume(struct stream *st, size_t n)
 		return;
 	if (st->window_queued)
 		stream_update(st);	/* it may be urgent by now */
+	/* All streams are asked for their share; less is never worth a frame. */
+	if (st->in.read - st->reviewed < s->cfg.initial_window / 8)
+		return;
+	st->reviewed = st->in.read;
 	window = fair_window(st);
 	/* An eighth used up is worth a frame; less goes along another time. */
 	if (st->in.read + window < st->in.limit + window / 8)
