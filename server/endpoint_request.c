@@ -25,6 +25,7 @@ struct request {
 	struct MHD_Connection *mhd;
 	struct gate_exchange *exchange;	/* NULL: it will be the 404 */
 	uint64_t body_len;		/* so far */
+	uint64_t body_wanted;		/* Content-Length; 0 without */
 	bool suspended;
 	bool is_ready;			/* in the list of those to resume */
 	bool resumed;			/* and not called back since */
@@ -330,17 +331,18 @@ struct MHD_Connection *request_mhd(const struct request *r)
 }
 
 /*
- * Behind a proxy the kernel would delay its acknowledgements, waiting for an
- * answer that only comes after the whole body: 40 ms for each 8 KiB. The
- * option does not last, so it is set again and again.
+ * A proxy that has the whole body may send it with Nagle's algorithm, and the
+ * kernel would delay its acknowledgements, waiting for an answer that only
+ * comes after all of it: 40 ms for each 8 KiB. The option does not last, so it
+ * is set again and again. Bodies without a length are handed on as they come.
  */
-static void acknowledge_quickly(const struct connection *c)
+static void acknowledge_quickly(const struct request *r)
 {
 	int on = 1;
 
-	if (c->is_tcp)	/* only slower without */
-		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on,
-		    sizeof(on));
+	if (r->connection->is_tcp && r->body_len < r->body_wanted)
+		(void)setsockopt(r->connection->fd, IPPROTO_TCP, TCP_QUICKACK,
+		    &on, sizeof(on));	/* only slower without */
 }
 
 static void note_too_large(const struct request *r, uint64_t max)
@@ -378,13 +380,14 @@ bool request_head(struct request *r)
 {
 	const char *length;
 
-	acknowledge_quickly(r->connection);
 	if (r->turned_away)	/* not even its body is waited for */
 		return answer_not_found(r);
 	length = MHD_lookup_connection_value(r->mhd, MHD_HEADER_KIND,
 	    MHD_HTTP_HEADER_CONTENT_LENGTH);
-	if (length != NULL &&
-	    strtoull(length, NULL, 10) > r->endpoint->request_max) {
+	if (length != NULL)
+		r->body_wanted = strtoull(length, NULL, 10);
+	acknowledge_quickly(r);
+	if (r->body_wanted > r->endpoint->request_max) {
 		note_too_large(r, r->endpoint->request_max);
 		return answer_not_found(r);
 	}
@@ -406,13 +409,13 @@ bool request_body(struct request *r, const void *data, size_t len)
 	uint64_t max = r->exchange != NULL ? gate_exchange_max(r->exchange) :
 	    e->request_max;
 
-	acknowledge_quickly(r->connection);
 	/* Without a Content-Length, only closing ends what is too long. */
 	if (r->body_len > max || len > max - r->body_len) {
 		note_too_large(r, max);
 		return false;
 	}
 	r->body_len += len;
+	acknowledge_quickly(r);
 	r->heard_ms = net_now_ms(e->loop);
 	if (r->exchange == NULL)
 		return true;
