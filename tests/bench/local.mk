@@ -63,3 +63,5 @@ bench-memory: $(growth_programs)
 		$(srcdir)/tests/bench/memory.py streams
 	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
 		$(srcdir)/tests/bench/memory.py sessions
+	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
+		$(srcdir)/tests/bench/memory.py crowd

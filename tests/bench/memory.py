@@ -5,6 +5,8 @@ What idle streams, idle sessions and churn cost in memory.
                                      opened all at once, and ten at a time
     memory.py sessions [N ...]       N idle sessions of one gateway, that come
                                      all at once, and ten each half a minute
+    memory.py crowd [N]              N idle sessions that come all at once, and
+                                     after them N more, ten each half a minute
     memory.py churn SECONDS          connect, one transaction, close; for ever
 
 Each prints one line of JSON per measurement: KiB of anonymous memory, in
@@ -14,9 +16,9 @@ memory only, and the share in libraries changes with what else runs on the
 machine. A further stream or session costs the difference between two lines by
 the difference in number.
 
-In `sessions` the clients of each batch are one process (fleet), whose memory
-is told and is no part of the price: on a laptop there is one client with one
-session.
+In `sessions` and `crowd` the clients of each batch are one process (fleet),
+whose memory is told and is no part of the price: on a laptop there is one
+client with one session.
 """
 
 import json
@@ -86,24 +88,48 @@ def streams(counts, batch, down=1024):
     per_one("stream", lines)
 
 
+def session_rig():
+    return rig.Rig("memory", gateway="max_device_sessions = 1000")
+
+
+def bring(r, fleets, count, batch):
+    """So many more sessions, a batch each half a minute, until all idle."""
+    for i, size in enumerate(batches(count, batch)):
+        if i > 0:
+            time.sleep(EVERY_S)
+        fleets.append(r.fleet(size, "--idle"))
+        fleets[-1].wait_line(r'"ready": %d\b' % size, timeout=120)
+    time.sleep(HELD_S)
+
+
 def sessions(counts, batch):
     lines = []
     for n in counts:
-        r = rig.Rig("memory", gateway="max_device_sessions = 1000")
+        r = session_rig()
         fleets = []
         try:
-            for count in batches(n, batch):
-                if fleets:
-                    time.sleep(EVERY_S)
-                fleets.append(r.fleet(count, "--idle"))
-                fleets[-1].wait_line(r'"ready": %d\b' % count, timeout=120)
-            time.sleep(HELD_S)
+            bring(r, fleets, n, batch)
             lines.append((n, sample(r, *fleets, sessions=n, batch=batch)))
             for fleet in fleets:
                 fleet.kill()
         finally:
             r.end()
     per_one("session", lines)
+
+
+def crowd(count):
+    """What a crowd leaves behind, is it used by those who come later?"""
+    r = session_rig()
+    fleets, lines, n = [], [], 0
+    try:
+        for more, batch in (10, 10), (count, count), (count, 10):
+            bring(r, fleets, more, batch)
+            n += more
+            lines.append((n, sample(r, *fleets, sessions=n, batch=batch)))
+    finally:
+        r.end()
+    per_one("session", lines)
+    per_one("further session", lines[1:])
 
 
 def churn(seconds):
@@ -138,7 +164,8 @@ def forget_lines(p):
 
 
 def main(argv):
-    if len(argv) < 2 or argv[1] not in ("streams", "sessions", "churn"):
+    if len(argv) < 2 or argv[1] not in ("streams", "sessions", "crowd",
+                                         "churn"):
         raise SystemExit(__doc__.strip())
     numbers = [int(x) for x in argv[2:]]
     if argv[1] == "churn":
@@ -146,6 +173,8 @@ def main(argv):
     elif argv[1] == "streams":
         for batch in (10, 10000):
             streams(numbers or [0, 200, 500], batch)
+    elif argv[1] == "crowd":
+        crowd(numbers[0] if numbers else 100)
     else:
         sessions(numbers or [1, 50, 200], 10000)
         sessions(numbers or [10, 100], 10)
