@@ -4,7 +4,9 @@ them as Notes does, and what is put in between: links that can be cut or
 slowed (relay) and a web server's mischief.
 """
 
+import contextlib
 import json
+import signal
 
 from builds import patience
 from process import Process
@@ -81,6 +83,29 @@ class WithStandins(Workplace):
                 argv.append(value)
         return Guest(self._keep(Process(self._name("guest-" + scenario), argv,
                                         self.directory, self.env)))
+
+    @contextlib.contextmanager
+    def guest_stalls(self, address, **options):
+        """In this block guests read nothing; after it everything arrives."""
+        guest = self.guest_start("down", address, stall_after=1000, **options)
+        guest.process.wait_line("^stalled$")
+        yield
+        expect(guest.process.running(), "the stalled guest has ended")
+        guest.process.signal(signal.SIGUSR1)
+        guest.result()
+
+    @contextlib.contextmanager
+    def server_stalls(self, domino, address, connections=1, **options):
+        """In this block the server reads nothing of guests' uploads."""
+        since = domino.mark()
+        guest = self.guest_start("up", address, connections=connections,
+                                 stall_after=1000, server_stalls=True,
+                                 **options)
+        domino.wait_line("^stall id", since=since, count=connections)
+        yield
+        expect(guest.process.running(), "the stalled guest has ended")
+        domino.signal(signal.SIGUSR1)
+        guest.result()
 
     def guest(self, scenario, address, ok=True, **options):
         return self.guest_start(scenario, address, **options).result(ok=ok)
