@@ -43,7 +43,7 @@ EXTRA_DIST += \
 	tests/bench/verdict.py \
 	tests/bench/web.py
 
-# The tunnel beside raw TCP and other tunnels; as root. About 40 minutes, or
+# The tunnel beside raw TCP and other tunnels; as root. More than an hour, or
 # make bench BENCH_ARGS=--quick
 bench: $(bench_programs) $(bin_PROGRAMS) $(sbin_PROGRAMS)
 	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
@@ -59,9 +59,7 @@ bench-growth: $(growth_programs)
 
 # Idle streams and sessions.
 bench-memory: $(growth_programs)
-	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
-		$(srcdir)/tests/bench/memory.py streams
-	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
-		$(srcdir)/tests/bench/memory.py sessions
-	top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
-		$(srcdir)/tests/bench/memory.py crowd
+	for what in streams sessions crowd; do \
+		top_builddir='$(abs_top_builddir)' $(PYTHON) -B \
+			$(srcdir)/tests/bench/memory.py $$what || exit 1; \
+	done

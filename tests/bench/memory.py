@@ -88,46 +88,36 @@ def streams(counts, batch, down=1024):
     per_one("stream", lines)
 
 
-def session_rig():
-    return rig.Rig("memory", gateway="max_device_sessions = 1000")
-
-
-def bring(r, fleets, count, batch):
-    """So many more sessions, a batch each half a minute, until all idle."""
-    for i, size in enumerate(batches(count, batch)):
-        if i > 0:
-            time.sleep(EVERY_S)
-        fleets.append(r.fleet(size, "--idle"))
-        fleets[-1].wait_line(r'"ready": %d\b' % size, timeout=120)
-    time.sleep(HELD_S)
+def one_gateway(*steps):
+    """
+    To one gateway come so many more sessions in each step, a batch each half a
+    minute; a measurement after each step, when all are idle.
+    """
+    r = rig.Rig("memory", gateway="max_device_sessions = 1000")
+    fleets, lines, n = [], [], 0
+    try:
+        for count, batch in steps:
+            for i, size in enumerate(batches(count, batch)):
+                if i > 0:
+                    time.sleep(EVERY_S)
+                fleets.append(r.fleet(size, "--idle"))
+                fleets[-1].wait_line(r'"ready": %d\b' % size, timeout=120)
+            time.sleep(HELD_S)
+            n += count
+            lines.append((n, sample(r, *fleets, sessions=n, batch=batch)))
+    finally:
+        r.end()
+    return lines
 
 
 def sessions(counts, batch):
-    lines = []
-    for n in counts:
-        r = session_rig()
-        fleets = []
-        try:
-            bring(r, fleets, n, batch)
-            lines.append((n, sample(r, *fleets, sessions=n, batch=batch)))
-            for fleet in fleets:
-                fleet.kill()
-        finally:
-            r.end()
-    per_one("session", lines)
+    per_one("session",
+            [line for n in counts for line in one_gateway((n, batch))])
 
 
 def crowd(count):
     """What a crowd leaves behind, is it used by those who come later?"""
-    r = session_rig()
-    fleets, lines, n = [], [], 0
-    try:
-        for more, batch in (10, 10), (count, count), (count, 10):
-            bring(r, fleets, more, batch)
-            n += more
-            lines.append((n, sample(r, *fleets, sessions=n, batch=batch)))
-    finally:
-        r.end()
+    lines = one_gateway((10, 10), (count, count), (count, 10))
     per_one("session", lines)
     per_one("further session", lines[1:])
 
